@@ -1,0 +1,1 @@
+"""DECIDE, TELL, PROVE: rules -> alert life cycle -> notices and evidence."""

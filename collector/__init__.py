@@ -1,0 +1,1 @@
+"""GET IT: device or broker -> readings, durable before acknowledged."""

@@ -1,0 +1,44 @@
+"""The collector's clock: one of the two places where time is read rather than passed in.
+
+A clock may run faster than the wall (a demonstration, a replay); all stages share one.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Maps the machine's monotonic clock onto site time at a chosen speed.
+
+    `Clock.real()` follows the wall clock, steps included; an accelerated clock starts at `epoch`
+    and advances `speed` seconds for each second that passes.
+    """
+
+    speed: float = 1.0
+    epoch: datetime | None = None
+    """Site time at the moment `anchor_s` was read; None follows the wall clock."""
+    anchor_s: float = 0.0
+    monotonic: Callable[[], float] = time.monotonic
+
+    @classmethod
+    def real(cls) -> "Clock":
+        """Return the wall clock."""
+        return cls()
+
+    @classmethod
+    def accelerated(cls, epoch: datetime, speed: float) -> "Clock":
+        """Return a clock that reads `epoch` now and runs `speed` times as fast as the wall."""
+        return cls(speed=speed, epoch=epoch, anchor_s=time.monotonic())
+
+    def now(self) -> datetime:
+        """Return the present instant, aware, UTC."""
+        if self.epoch is None:
+            return datetime.now(UTC)  # noqa: TID251 - this is the clock
+        return self.epoch + timedelta(seconds=(self.monotonic() - self.anchor_s) * self.speed)
+
+    def wall_seconds(self, site_seconds: float) -> float:
+        """Return how long to wait in real seconds for `site_seconds` to pass."""
+        return site_seconds / self.speed

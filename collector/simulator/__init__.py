@@ -1,0 +1,1 @@
+"""A seeded fleet of virtual meters on real sockets."""

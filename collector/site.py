@@ -1,0 +1,162 @@
+"""The site model: who is metered, by which meters, under which dated facts.
+
+Dated facts (CT ratio, floor area, contract demand, quota) are lists with `from`; the value in force
+at an instant is the last one whose `from` is not later. Facts are added, never edited.
+"""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""Letters, digits, dot, dash and underscore: safe in a topic, a path and a URL."""
+
+
+class Strict(BaseModel):
+    """A settings model: unknown keys are refused, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Text(Strict):
+    """A label in both languages of the screens."""
+
+    zh: str
+    en: str
+
+
+class Dated(Strict):
+    """One value in force from the start of a day in the site's time zone."""
+
+    since: date = Field(alias="from")
+    value: Annotated[float, Field(gt=0)]
+    declared_by: str = ""
+    """Who declared it; shown in the evidence."""
+
+
+def _ordered(values: tuple[Dated, ...]) -> tuple[Dated, ...]:
+    days = [one.since for one in values]
+    if days != sorted(set(days)):
+        raise ValueError("dated values must have distinct `from` days in ascending order")
+    return values
+
+
+DatedValues = Annotated[tuple[Dated, ...], AfterValidator(_ordered)]
+
+
+def in_force(values: tuple[Dated, ...], day: date) -> Dated | None:
+    """Return the value in force on `day`, or None if none had begun."""
+    begun = [one for one in values if one.since <= day]
+    return begun[-1] if begun else None
+
+
+class Kind(StrEnum):
+    """What a site does; decides which guide may judge it."""
+
+    FACTORY = "factory"
+    RETAIL = "retail"
+    LODGING = "lodging"
+    CATERING = "catering"
+    OFFICE = "office"
+
+
+class MqttSource(Strict):
+    """The meter publishes to the broker on its own topic."""
+
+    via: Literal["mqtt"] = "mqtt"
+    mapping: str = "canonical"
+    """Payload mapping profile; `canonical` is the product's own JSON."""
+
+
+class ModbusSource(Strict):
+    """The meter is polled on a bus named in the collector's settings."""
+
+    via: Literal["modbus"] = "modbus"
+    bus: Identifier
+    unit: Annotated[int, Field(ge=0, le=255)] = 1
+    profile: Identifier
+    """A file in the meter-profiles folder, without its ending."""
+    poll_every_s: Annotated[float, Field(gt=0, le=3600)] = 15.0
+
+
+class FileSource(Strict):
+    """The meter arrives only by `demandwatch import`."""
+
+    via: Literal["file"] = "file"
+
+
+Source = Annotated[MqttSource | ModbusSource | FileSource, Field(discriminator="via")]
+
+
+class Verification(Strict):
+    """The metrological verification (检定) that lets the meter's figures be evidence."""
+
+    certificate: str
+    valid_until: date
+    accuracy_class: str = ""
+
+
+class Meter(Strict):
+    """One meter of a site."""
+
+    id: Identifier
+    name: Text | None = None
+    role: Literal["main", "sub"] = "main"
+    """Main meters add up to the site; sub-meters lie behind one and are never added to it."""
+    source: Source = MqttSource()
+    rated_power_kw: Annotated[float, Field(gt=0)] | None = None
+    """Greatest power the connection can carry; bounds what a counter may gain between readings."""
+    ct_ratio: DatedValues = ()
+    pt_ratio: DatedValues = ()
+    register_modulus_kwh: Annotated[float, Field(gt=0)] | None = None
+    """Primary kWh at which the energy register rolls over to zero; None: it is not known to."""
+    max_interpolation_gap_s: Annotated[int, Field(gt=0, le=7200)] = 1800
+    """Longest gap between two readings that still counts as measured coverage (default 30 min)."""
+    verification: Verification | None = None
+
+
+class Production(Strict):
+    """Declared output of one product, for the statistics period that starts on `from`."""
+
+    since: date = Field(alias="from")
+    until: date
+    """First day that no longer belongs to the period."""
+    product: Identifier
+    """`id` of a row of a product quota pack."""
+    output: Annotated[float, Field(gt=0)]
+    unit: str
+    declared_by: str
+
+    @model_validator(mode="after")
+    def _period(self) -> "Production":
+        if self.until <= self.since:
+            raise ValueError("`until` must be later than `from`")
+        return self
+
+
+class Site(Strict):
+    """用电单位: a factory, a shop, a hotel, a restaurant."""
+
+    id: Identifier
+    name: Text
+    kind: Kind
+    use: str = ""
+    """Row key in the tertiary guide, e.g. `hotel`, `catering`, `retail_supermarket`."""
+    industry: str = ""
+    """GB/T 4754 division, e.g. `C39`."""
+    credit_code: str = ""
+    """Unified social credit code (统一社会信用代码)."""
+    address: str = ""
+    district: str
+    timezone: str = "Asia/Shanghai"
+    floor_area_m2: DatedValues = ()
+    contract_demand_kw: DatedValues = ()
+    quota_month_kwh: DatedValues = ()
+    production: tuple[Production, ...] = ()
+    guide: str = ""
+    """Id of the guide that judges this site; empty: the settings' default for its kind."""
+    existing: bool = True
+    """Existing plants are held to level 3 of a product quota, new or expanded ones to level 2."""
+    meters: tuple[Meter, ...] = Field(min_length=1)

@@ -1,0 +1,1 @@
+"""SHOW IT: console, API and Grafana boards; read-only on history."""

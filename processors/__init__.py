@@ -1,0 +1,1 @@
+"""UNDERSTAND IT: readings -> intervals, sums, intensity, verdicts."""
