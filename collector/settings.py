@@ -1,0 +1,159 @@
+"""Settings of the collector: `collector:` in demandwatch.yaml."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+
+from collector.site import Identifier, Strict
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class TlsSettings(Strict):
+    """Transport security towards a broker or gateway."""
+
+    ca: Path | None = None
+    """Certificate authority that signed the peer; None: the system's."""
+    cert: Path | None = None
+    """Own certificate, where the peer demands one."""
+    key: Path | None = None
+    """Private key of `cert`."""
+
+    @model_validator(mode="after")
+    def _pair(self) -> "TlsSettings":
+        if (self.cert is None) != (self.key is None):
+            raise ValueError("`cert` and `key` are given together or not at all")
+        return self
+
+
+class MqttSettings(Strict):
+    """The broker meters publish to."""
+
+    host: str = "127.0.0.1"
+    port: Port = 1883
+    """1883 is the registered port; 8883 with TLS."""
+    protocol: Literal["5", "3.1.1"] = "5"
+    username: str | None = None
+    password: SecretStr | None = None
+    """Write it as `${NAME}`: the value comes from the environment and is printed as ***."""
+    password_file: Path | None = None
+    """File whose first line is the password; instead of `password`."""
+    tls: TlsSettings | None = None
+    """Absent: plain TCP."""
+    client_id: Identifier = "demandwatch-collector"
+    """Names the broker's session: keep it, or messages queued for the old name are lost to us."""
+    topics: tuple[str, ...] = ("demandwatch/v1/+/readings",)
+    """Topic filters; the canonical topic is `demandwatch/v1/<meter_id>/readings`."""
+    shared_group: Identifier | None = None
+    """Set it (and distinct client ids) for several collectors to share the load (`$share/...`)."""
+    receive_maximum: Annotated[int, Field(ge=1, le=65535)] = 20_000
+    """Unacknowledged messages the broker may have under way to us; bounds memory (MQTT 5)."""
+    session_expiry_hours: Annotated[float, Field(gt=0, le=1_193_046)] = 24 * 7
+    """How long the broker keeps messages for us while we are away; a week outlasts a holiday."""
+    max_payload_bytes: Annotated[int, Field(ge=1024, le=268_435_455)] = 1_048_576
+    """Larger messages are rejected unread; 1 MiB holds about 4,000 readings."""
+    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
+    reconnect_max_s: Seconds = 30.0
+    """Longest pause between attempts to reach the broker; the first is 1 s, then doubling."""
+
+    @model_validator(mode="after")
+    def _one_password(self) -> "MqttSettings":
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("give `password` or `password_file`, not both")
+        return self
+
+    @field_validator("topics")
+    @classmethod
+    def _filters(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
+        for topic in topics:
+            levels = topic.split("/")
+            if (
+                not topic
+                or "#" in levels[:-1]
+                or any(len(x) > 1 and set(x) & {"+", "#"} for x in levels)
+            ):
+                raise ValueError(f"topic filter {topic!r}: `+` fills one level, `#` only the last")
+        return topics
+
+    def secret(self) -> str | None:
+        """Return the password.
+
+        Raises:
+            OSError: `password_file` cannot be read.
+        """
+        if self.password_file is not None:
+            return self.password_file.read_text(encoding="utf-8").splitlines()[0]
+        return self.password.get_secret_value() if self.password else None
+
+
+class BusSettings(Strict):
+    """One Modbus link (a gateway or a serial line) with the meters behind it."""
+
+    id: Identifier
+    """What a meter's `source: {via: modbus, bus: ...}` refers to."""
+    kind: Literal["tcp", "rtu", "rtu_over_tcp", "tls"] = "tcp"
+    host: str = ""
+    """Address of the gateway; not for `rtu`."""
+    port: Port = 502
+    device: str = ""
+    """Serial device; for `rtu` only."""
+    baudrate: Annotated[int, Field(ge=300, le=921_600)] = 9600
+    parity: Literal["N", "E", "O"] = "N"
+    stop_bits: Literal[1, 2] = 1
+    tls: TlsSettings | None = None
+    """For `tls` only."""
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """Longest wait for one answer; a slow serial gateway needs 2 to 3 s."""
+    retries: Annotated[int, Field(ge=0, le=10)] = 1
+    """Repetitions of a request that was not answered, before the meter counts as failed."""
+    pause_after_connect_s: Annotated[float, Field(ge=0, le=60)] = 0.0
+    """Some gateways drop requests right after the connection."""
+    pause_between_s: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Silence between two requests; RTU needs at least 3.5 characters."""
+    max_registers: Annotated[int, Field(ge=1, le=125)] = 125
+    """Most registers in one request; 125 is the protocol's limit, some meters stop at less."""
+    max_gap: Annotated[int, Field(ge=0, le=124)] = 8
+    """Unused registers read along to save a request."""
+    backoff_min_s: Seconds = 5.0
+    """First pause of a meter that does not answer; doubles up to `backoff_max_s`."""
+    backoff_max_s: Seconds = 300.0
+
+    @model_validator(mode="after")
+    def _address(self) -> "BusSettings":
+        if self.kind == "rtu" and not self.device:
+            raise ValueError("`device` is required for kind rtu")
+        if self.kind != "rtu" and not self.host:
+            raise ValueError(f"`host` is required for kind {self.kind}")
+        if self.backoff_max_s < self.backoff_min_s:
+            raise ValueError("`backoff_max_s` must not be below `backoff_min_s`")
+        return self
+
+
+class JournalSettings(Strict):
+    """The durable queue between the sources and the arithmetic."""
+
+    keep_hours: Annotated[float, Field(ge=1, le=8760)] = 72.0
+    """Readings already worked up are kept this long for a recount; three days span a weekend."""
+    commit_within_ms: Annotated[float, Field(ge=0, le=1000)] = 5.0
+    """Longest a reading waits for others to share its fsync; readings under load do not wait."""
+    queue_rows: Annotated[int, Field(ge=1000, le=50_000_000)] = 500_000
+    """Rows waiting for the disk before sources are held back (about 100 bytes a row)."""
+
+
+class CollectorSettings(Strict):
+    """Everything the collector needs beside the sites."""
+
+    mqtt: MqttSettings | None = None
+    """Absent: no meter may have `via: mqtt`."""
+    buses: tuple[BusSettings, ...] = ()
+    journal: JournalSettings = JournalSettings()
+
+    @field_validator("buses")
+    @classmethod
+    def _distinct(cls, buses: tuple[BusSettings, ...]) -> tuple[BusSettings, ...]:
+        ids = [bus.id for bus in buses]
+        if len(set(ids)) < len(ids):
+            raise ValueError("each bus needs an id of its own")
+        return buses

@@ -1,0 +1,8 @@
+"""Fixtures every test may use; the servers are in services.py."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # tests import waiting.py, services.py by name
+
+pytest_plugins = ["services"]
