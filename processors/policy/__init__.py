@@ -1,0 +1,1 @@
+"""Policy packs: guides, quotas, surcharges and factors as dated data with their legal source."""
