@@ -1,0 +1,1 @@
+"""The store: readings, intervals, days and verdicts, append-only, with revisions and as-of."""
