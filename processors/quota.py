@@ -35,8 +35,8 @@ ACCOUNT: dict[str, pl.DataType] = {
     "surcharge_provenance": pl.String(),
 }
 """`month` its first local day; `start`/`end` of the month; `at` the instant of the statement.
-`energy_kwh` stated so far (null if nothing is), `used_ratio` = energy / quota, `elapsed_ratio` share
-of the month that has passed, `remaining_kwh` negative once crossed. `coverage` 0..1 of the time
+`energy_kwh` stated so far (null if nothing is), `used_ratio` = energy / quota, `elapsed_ratio`
+share of the month that has passed, `remaining_kwh` negative once crossed. `coverage` 0..1 of the time
 passed that measurement supports; `estimated_share` 0..1 of the energy; `missing_days` meter-days
 (fractions count) without energy in the time passed: the projection fills them, `energy_kwh` never.
 `projected_kwh` at the month's end with its 10 % and 90 % bounds. `crossed` energy stated is above

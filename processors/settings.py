@@ -1,5 +1,6 @@
 """Settings of the processors: the key `processors:` of demandwatch.yaml."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
@@ -12,7 +13,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 class VerdictSettings(Strict):
     """When a figure is good enough to be judged."""
 
-    guides: dict[Kind, Identifier] = {}
+    guides: Mapping[Kind, Identifier] = {}
     """Guide of each kind of site that names none itself; no default: a bureau chooses its guide."""
     min_coverage: Share = 0.95
     """Least share of the period that measurement must support; below, a verdict is undecided."""

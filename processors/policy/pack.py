@@ -204,6 +204,8 @@ class Factor(Strict):
     """One conversion factor."""
 
     carrier: str
+    scope: str = ""
+    """Area or scheme the value is for; empty: anywhere."""
     value: float | None
     unit: str
     basis: Literal["calorific", "equivalent", ""] = ""
