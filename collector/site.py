@@ -4,6 +4,7 @@ Dated facts (CT ratio, floor area, contract demand, quota) are lists with `from`
 at an instant is the last one whose `from` is not later. Facts are added, never edited.
 """
 
+from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -128,6 +129,11 @@ class Production(Strict):
     output: Annotated[float, Field(gt=0)]
     unit: str
     declared_by: str
+    meters: tuple[Identifier, ...] = ()
+    """Meters that measure this product's energy; empty: all main meters of the site."""
+    other_energy_kgce: float | None = None
+    """Energy of all other carriers for this output (kgce, recovered energy negative); None: not
+    declared, and then an all-energy quota cannot be met, only exceeded."""
 
     @model_validator(mode="after")
     def _period(self) -> "Production":
@@ -155,6 +161,8 @@ class Site(Strict):
     contract_demand_kw: DatedValues = ()
     quota_month_kwh: DatedValues = ()
     production: tuple[Production, ...] = ()
+    declared: Mapping[Identifier, DatedValues] = {}
+    """Facts that corrections of guides and quotas ask for, e.g. `operating_hours_h`."""
     guide: str = ""
     """Id of the guide that judges this site; empty: the settings' default for its kind."""
     existing: bool = True
