@@ -1,0 +1,1 @@
+"""Evidence: packages that anyone can verify offline."""
