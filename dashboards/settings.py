@@ -1,6 +1,6 @@
 """Settings of what is shown and sent on: `dashboards:` in demandwatch.yaml."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AnyHttpUrl, Field, SecretStr
 
@@ -26,8 +26,27 @@ class InfluxSettings(Strict):
     """Longest pause between attempts while the server is away; the first is 1 s, then doubling."""
 
 
+class ConsoleSettings(Strict):
+    """The built-in pages and the API."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; only this machine by default, because there are no users yet."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """TCP port; 0 takes any free one."""
+    try_next_ports: Annotated[int, Field(ge=0, le=100)] = 0
+    """How many ports above `port` may be tried if it is taken; 0: a taken port is an error."""
+    language: Literal["zh", "en"] = "zh"
+    """Language of the first visit; the switch on the page is remembered by the browser."""
+    refresh_s: Annotated[float, Field(ge=0.2, le=60)] = 2.0
+    """Real seconds between two updates of a page; a value is shown at most this much late."""
+    silent_after_s: Annotated[float, Field(gt=0, le=86400)] = 900.0
+    """Site seconds without a reading after which a meter is silent: one 15-minute block."""
+
+
 class DashboardsSettings(Strict):
     """Sinks and screens."""
+
+    console: ConsoleSettings = ConsoleSettings()
 
     influx: InfluxSettings | None = None
     """Absent: nothing is sent to an InfluxDB."""

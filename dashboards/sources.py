@@ -1,0 +1,72 @@
+"""What the screens and the API read; the map fills it in and passes it on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Protocol
+
+import polars as pl
+
+from alerting.ledger import Ledger
+from collector.site import Site
+from processors.book import Book
+from processors.live import Live
+from processors.policy.load import Packs
+
+
+class HistoryReader(Protocol):
+    """The part of the history the screens use."""
+
+    def intervals(
+        self,
+        start: datetime,
+        end: datetime,
+        meters: Sequence[str] | None = None,
+        as_of: datetime | None = None,
+    ) -> pl.DataFrame:
+        """INTERVAL rows whose start lies in `[start, end)`, latest revision each."""
+
+    def days(
+        self,
+        start: date,
+        end: date,
+        meters: Sequence[str] | None = None,
+        as_of: datetime | None = None,
+    ) -> pl.DataFrame:
+        """DAY rows of local days in `[start, end)`, latest revision each."""
+
+
+class RejectsReader(Protocol):
+    """The part of the rejects the API shows."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Rejected values by reason since the file was begun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Everything the console and the API read. All callables are safe from any thread."""
+
+    sites: tuple[Site, ...]
+    book: Book
+    now: Callable[[], datetime]
+    """Site time."""
+    history: HistoryReader
+    live: Callable[[], Live]
+    ledger: Ledger
+    accounts: Callable[[], pl.DataFrame]
+    """Quota accounts of the running month, schema ACCOUNT."""
+    verdicts: Callable[[], pl.DataFrame]
+    """Verdicts, schema VERDICT; several revisions are allowed."""
+    packs: Packs
+    metrics: Callable[[], bytes]
+    """The Prometheus text exposition."""
+    ready: Callable[[], Mapping[str, str]]
+    """What is not ready yet, part -> problem; empty when all is."""
+    health: Callable[[], pl.DataFrame] | None = None
+    """The collector's health: columns meter_id and last_error at least; None: not known here."""
+    rejects: RejectsReader | None = None
+    export: Callable[[str, str], Path] | None = None
+    """Writes the evidence package of (alert id, who exports) and returns its path; None: the
+    screens offer no download."""

@@ -1,0 +1,210 @@
+"""What a Site page shows, computed from frames; pure."""
+
+import calendar
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import polars as pl
+
+from collector.site import Meter, Site
+from dashboards.curve import Total
+from dashboards.view_alerts import AlertRow
+from dashboards.view_verdict import Intensity
+from processors.interval import BLOCK
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The site's running block; every figure None when it cannot be told."""
+
+    block_start: datetime | None
+    measured_at: datetime | None
+    power_kw: float | None
+    energy_so_far_kwh: float | None
+    projected_demand_kw: float | None
+    contract_demand_kw: float | None
+    allowed_kw: float | None
+    """Mean power for the rest of the block that just reaches the contract demand."""
+    heard_mains: int
+    mains: int
+
+    @property
+    def headroom_kw(self) -> float | None:
+        """Allowed minus present power; below zero: what must be shed."""
+        if self.allowed_kw is None or self.power_kw is None:
+            return None
+        return self.allowed_kw - self.power_kw
+
+    @property
+    def left(self) -> timedelta | None:
+        """Time from the last reading to the block's end."""
+        if self.block_start is None or self.measured_at is None:
+            return None
+        return self.block_start + BLOCK - self.measured_at
+
+    @property
+    def ratio(self) -> float | None:
+        """Projected block demand over contract demand."""
+        if self.projected_demand_kw is None or not self.contract_demand_kw:
+            return None
+        return self.projected_demand_kw / self.contract_demand_kw
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The month's account (月度定额)."""
+
+    month: date
+    quota_kwh: float
+    days: pl.DataFrame
+    """Columns day, energy_kwh, cumulative_kwh, coverage; one row a day up to the present one; a day
+    without data is null in both, its energy is not in the sum (see coverage)."""
+    energy_kwh: float | None
+    used_ratio: float | None
+    projected_kwh: float | None
+    projected_low_kwh: float | None
+    projected_high_kwh: float | None
+    crosses_at: datetime | None
+    crosses_early: datetime | None
+    crosses_late: datetime | None
+    coverage: float | None
+    crossed: bool
+    """Whether the energy stated so far is above the quota."""
+    reason: str
+    """Why nothing is projected; empty if it is."""
+    surcharge_yuan: float | None
+    """Simulated (测算) surcharge of the energy so far; None without a pack or a published tier."""
+    surcharge_provenance: str
+
+    @property
+    def length(self) -> int:
+        """Days of the month."""
+        return calendar.monthrange(self.month.year, self.month.month)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class MeterRow:
+    """One meter of the site."""
+
+    meter: Meter
+    voice: str
+    measured_at: datetime | None
+    silent_s: float | None
+    power_kw: float | None
+    total: Total
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class SitePage:
+    """Everything a Site page needs, at one instant."""
+
+    at: datetime
+    site: Site
+    day: date
+    is_today: bool
+    today: pl.DataFrame
+    """CURVE of `day`."""
+    yesterday: pl.DataFrame
+    total: Total
+    yesterday_total: Total
+    running: Running
+    quota: Quota | None
+    intensities: tuple[Intensity, ...]
+    meters: tuple[MeterRow, ...]
+    alerts: tuple[AlertRow, ...]
+    latest_day: date | None
+    """The last local day that has data, if `day` has none."""
+
+
+def running_of(row: Mapping[str, object]) -> Running:
+    """Return the running block of one row of RUNNING."""
+    return Running(
+        block_start=instant(row, "block_start"),
+        measured_at=instant(row, "measured_at"),
+        power_kw=number(row, "power_kw"),
+        energy_so_far_kwh=number(row, "energy_so_far_kwh"),
+        projected_demand_kw=number(row, "projected_demand_kw"),
+        contract_demand_kw=number(row, "contract_demand_kw"),
+        allowed_kw=number(row, "allowed_kw"),
+        heard_mains=int(number(row, "heard_mains") or 0),
+        mains=int(number(row, "mains") or 0),
+    )
+
+
+def meter_row(meter: Meter, heard: Mapping[str, object], energy: Total) -> MeterRow:
+    """Return a meter's row from its row of FLEET and the day's total."""
+    return MeterRow(
+        meter=meter,
+        voice=str(heard["voice"]),
+        measured_at=instant(heard, "measured_at"),
+        silent_s=number(heard, "silent_s"),
+        power_kw=number(heard, "power_kw"),
+        total=energy,
+        last_error=str(heard.get("last_error") or ""),
+    )
+
+
+def quota_of(account: Mapping[str, object], days: pl.DataFrame) -> Quota | None:
+    """Return the month's account from one ACCOUNT row and the site's days; None without a quota.
+
+    Args:
+        account: one row of quota accounts.
+        days: columns day, energy_kwh, coverage; the site's days of the month, the running one last.
+    """
+    quota, month = number(account, "quota_kwh"), account.get("month")
+    if quota is None or not isinstance(month, date):
+        return None
+    return Quota(
+        month=month,
+        quota_kwh=quota,
+        days=days.sort("day").with_columns(cumulative_kwh=pl.col("energy_kwh").cum_sum()),
+        energy_kwh=number(account, "energy_kwh"),
+        used_ratio=number(account, "used_ratio"),
+        projected_kwh=number(account, "projected_kwh"),
+        projected_low_kwh=number(account, "projected_low_kwh"),
+        projected_high_kwh=number(account, "projected_high_kwh"),
+        crosses_at=instant(account, "crosses_at"),
+        crosses_early=instant(account, "crosses_early"),
+        crosses_late=instant(account, "crosses_late"),
+        coverage=number(account, "coverage"),
+        crossed=bool(account.get("crossed")),
+        reason=str(account.get("reason") or ""),
+        surcharge_yuan=number(account, "surcharge_yuan"),
+        surcharge_provenance=str(account.get("surcharge_provenance") or ""),
+    )
+
+
+def site_days(days: pl.DataFrame, meters: int, day: date, running: Total) -> pl.DataFrame:
+    """Sum DAY rows of a site's `meters` main meters by day; the running `day` from its curve.
+
+    Returns:
+        Columns day, energy_kwh (null if no meter has any), coverage (absent meters count 0).
+    """
+    known = pl.col("energy_kwh").is_not_null().any()
+    past = (
+        days.filter(pl.col("day") < day)
+        .group_by("day")
+        .agg(
+            pl.when(known).then(pl.col("energy_kwh").sum()).alias("energy_kwh"),
+            (pl.col("coverage").fill_null(0.0).sum() / max(meters, 1)).alias("coverage"),
+        )
+        .sort("day")
+    )
+    last = pl.DataFrame(
+        [(day, running.energy_kwh, running.coverage)], schema=past.schema, orient="row"
+    )
+    return pl.concat([past, last])
+
+
+def number(row: Mapping[str, object], name: str) -> float | None:
+    """Return a row's number, or None if it is null or absent."""
+    value = row.get(name)
+    return float(value) if isinstance(value, int | float) else None
+
+
+def instant(row: Mapping[str, object], name: str) -> datetime | None:
+    """Return a row's instant, or None if it is null or absent."""
+    value = row.get(name)
+    return value if isinstance(value, datetime) else None
