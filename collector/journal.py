@@ -235,7 +235,7 @@ class Journal:
     def _commit(self, connection: Connection, group: list[_Append]) -> None:
         try:
             seq = journalfile.insert(connection, [one.frame for one in group], self._now())
-        except Exception as error:  # noqa: BLE001 - whatever it was, the sources must hear of it
+        except Exception as error:  # whatever it was, the sources must hear of it
             LOG.exception("journal_refused", frames=len(group))
             for one in group:
                 one.done.set_exception(JournalError(f"not durable: {error}"))

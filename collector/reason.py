@@ -1,0 +1,42 @@
+"""Why a reading, a message or an answer was rejected: the label in /metrics and on the screens."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """One word for each way data can be bad."""
+
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    """JSON, but neither an object nor an array of objects."""
+    NO_TIME = "no_time"
+    BAD_TIME = "bad_time"
+    """Not ISO 8601 with an offset and not a number of milliseconds; or a local time that the
+    zone does not have."""
+    AMBIGUOUS_TIME = "ambiguous_time"
+    """A local time the zone has twice (the clocks go back)."""
+    TIME_IN_FUTURE = "time_in_future"
+    TIME_BEFORE_2000 = "time_before_2000"
+    """A meter whose clock lost its date, or seconds where milliseconds belong."""
+    NOT_A_NUMBER = "not_a_number"
+    """A string, a boolean or a structure where a number belongs."""
+    NOT_FINITE = "not_finite"
+    """NaN or infinity."""
+    OUT_OF_RANGE = "out_of_range"
+    """Beyond what `collector/quantity.py` holds plausible."""
+    UNKNOWN_QUANTITY = "unknown_quantity"
+    """A key that is no quantity; the rest of its reading is kept."""
+    NO_QUANTITY = "no_quantity"
+    """A reading without any value."""
+    UNKNOWN_METER = "unknown_meter"
+    TOPIC_MISMATCH = "topic_mismatch"
+    """The topic is none of ours, or the payload speaks of another meter than its topic."""
+    TOO_LARGE = "too_large"
+    DUPLICATE_KEY = "duplicate_key"
+    """One file gives a meter two readings for the same instant."""
+    MODBUS_EXCEPTION = "modbus_exception"
+    SHORT_FRAME = "short_frame"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    SENTINEL = "sentinel"
+    """The register holds the meter's sign for "no value"."""
