@@ -36,9 +36,10 @@ ACCOUNT: dict[str, pl.DataType] = {
 }
 """`month` its first local day; `start`/`end` of the month; `at` the instant of the statement.
 `energy_kwh` stated so far (null if nothing is), `used_ratio` = energy / quota, `elapsed_ratio`
-share of the month that has passed, `remaining_kwh` negative once crossed. `coverage` 0..1 of the time
-passed that measurement supports; `estimated_share` 0..1 of the energy; `missing_days` meter-days
-(fractions count) without energy in the time passed: the projection fills them, `energy_kwh` never.
+share of the month that has passed, `remaining_kwh` negative once crossed. `coverage` 0..1 of the
+time passed that measurement supports; `estimated_share` 0..1 of the energy; `missing_days`
+meter-days (fractions count) without energy in the time passed: the projection fills them,
+`energy_kwh` never.
 `projected_kwh` at the month's end with its 10 % and 90 % bounds. `crossed` energy stated is above
 the quota; `crosses_at` the instant it was or is expected to be, `crosses_early`/`crosses_late` the
 bounds; null: not within the month. `basis_days` days the projection rests on; `reason`

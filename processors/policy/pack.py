@@ -145,6 +145,8 @@ class TablePack(Header):
         if twice:
             raise ValueError(f"row ids must be unique; given twice: {', '.join(twice)}")
         known = {level.id for level in self.levels}
+        if self.level(Role.LIMIT) is None:
+            raise ValueError("one level must have the role limit, the overrun line")
         for row in self.rows:
             unknown = sorted(set(row.levels) - known)
             if unknown:

@@ -1,0 +1,259 @@
+"""Energy intensity (单耗): energy over a denominator of the same span, with what it rests on.
+
+    per_unit = Σ_meters  Σ_days energy / Σ_days (denominator of the day × share of the day known)
+
+summed over the days that count. A day counts where energy is stated and the meter did not read zero
+throughout: months of zeros before commissioning shorten the span, they do not make a building look
+efficient. Numerator and denominator thus always have the same span, and a meter that was silent for
+a month is taken at its own mean. Source of the rule: GB/T 2589-2020 and GB/T 51161-2016 divide a
+period's energy by that period's output or area; how to treat gaps is this product's own choice,
+stated with each figure as coverage.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import polars as pl
+
+from collector.site import Dated, Production, Site
+from processors.interval import BLOCK
+
+INTENSITY: dict[str, pl.DataType] = {
+    "claim": pl.Int32(),
+    "energy_kwh": pl.Float64(),
+    "per_unit_kwh": pl.Float64(),
+    "stated_per_unit_kwh": pl.Float64(),
+    "coverage": pl.Float64(),
+    "estimated_share": pl.Float64(),
+    "days_counted": pl.Int32(),
+    "zero_days": pl.Int32(),
+    "silent_meters": pl.List(pl.String()),
+}
+"""One row a claim. `energy_kwh` of the days that count, nothing extrapolated; `per_unit_kwh` by the
+formula above; `stated_per_unit_kwh` = energy_kwh over the denominator of the whole span, a lower
+bound; `coverage` 0..1 of the meter-days supported by measurement, weighted by each meter's mean
+energy; `estimated_share` 0..1 of energy_kwh; `days_counted`, `zero_days` meter-days;
+`silent_meters` those without a single day that counts. Null where nothing is known."""
+
+YEAR_DAYS = 365
+_BLOCK_US = BLOCK.seconds * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """A statistics period of whole local days, half-open."""
+
+    start: date
+    end: date
+
+    @classmethod
+    def year(cls, year: int) -> "Period":
+        """Return a calendar year."""
+        return cls(date(year, 1, 1), date(year + 1, 1, 1))
+
+    @property
+    def days(self) -> int:
+        """Length in days."""
+        return (self.end - self.start).days
+
+    @property
+    def year_days(self) -> int:
+        """Days a year has for this period: its own length if it is one, else 365."""
+        return self.days if self.days in (365, 366) else YEAR_DAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One denominator somebody declared, and the meters whose energy it divides."""
+
+    site: Site
+    period: Period
+    product: str
+    """Empty: floor area, per year."""
+    denominator: float
+    """m2 (mean over the period) or output, in `unit`."""
+    unit: str
+    declared_by: str
+    """Empty if any part of it has no declarer on record."""
+    meters: tuple[str, ...]
+    segments: tuple[tuple[date, date, float], ...]
+    """Half-open spans of days and the denominator of one day in each, m2.a or output."""
+    other_energy_kgce: float | None = None
+    shared: bool = False
+    """Another declaration claims the energy of the same meters and days."""
+
+    @property
+    def days_expected(self) -> int:
+        """Days the claim is about."""
+        if not self.product:
+            return self.period.days
+        return sum((end - start).days for start, end, _ in self.segments)
+
+
+def mains(site: Site) -> tuple[str, ...]:
+    """Return the meters that add up to the site."""
+    return tuple(one.id for one in site.meters if one.role == "main")
+
+
+def area_claim(site: Site, period: Period) -> Claim | None:
+    """Return the claim of a site's floor area over a period; None if none was in force."""
+    spans = list(_spans(site.floor_area_m2, period))
+    if not spans:
+        return None
+    days = [(end - start).days for start, end, _ in spans]
+    area = sum(n * one.value for n, (_, _, one) in zip(days, spans, strict=True)) / sum(days)
+    return Claim(
+        site=site,
+        period=period,
+        product="",
+        denominator=area,
+        unit="m2",
+        declared_by=_declarers([one.declared_by for _, _, one in spans]),
+        meters=mains(site),
+        segments=tuple((s, e, one.value / period.year_days) for s, e, one in spans),
+    )
+
+
+def _spans(values: Sequence[Dated], period: Period) -> Iterator[tuple[date, date, Dated]]:
+    for n, one in enumerate(values):
+        until = values[n + 1].since if n + 1 < len(values) else period.end
+        start, end = max(one.since, period.start), min(until, period.end)
+        if start < end:
+            yield start, end, one
+
+
+def _declarers(names: Iterable[str]) -> str:
+    given = list(dict.fromkeys(names))
+    return "" if "" in given else "; ".join(given)
+
+
+def output_claims(site: Site, period: Period) -> list[Claim]:
+    """Return one claim for each product declared within the period.
+
+    Declarations that reach beyond the period are left out: their output cannot be split.
+    """
+    inside = [
+        one for one in site.production if period.start <= one.since and one.until <= period.end
+    ]
+    keys = dict.fromkeys((one.product, one.unit, one.meters) for one in inside)
+    groups = [[one for one in inside if (one.product, one.unit, one.meters) == k] for k in keys]
+    return [_output_claim(site, group, inside) for group in groups]
+
+
+def _output_claim(site: Site, group: list[Production], everyone: list[Production]) -> Claim:
+    others = [one.other_energy_kgce for one in group]
+    known = [one for one in others if one is not None]
+    return Claim(
+        site=site,
+        period=Period(min(one.since for one in group), max(one.until for one in group)),
+        product=group[0].product,
+        denominator=sum(one.output for one in group),
+        unit=group[0].unit,
+        declared_by=_declarers(one.declared_by for one in group),
+        meters=group[0].meters or mains(site),
+        segments=tuple(
+            (one.since, one.until, one.output / (one.until - one.since).days) for one in group
+        ),
+        other_energy_kgce=sum(known) if len(known) == len(others) else None,
+        shared=any(_clash(site, mine, other) for mine in group for other in everyone),
+    )
+
+
+def _clash(site: Site, mine: Production, other: Production) -> bool:
+    if mine is other or mine.until <= other.since or other.until <= mine.since:
+        return False
+    return bool(set(mine.meters or mains(site)) & set(other.meters or mains(site)))
+
+
+def measure(days: pl.DataFrame, claims: Sequence[Claim]) -> pl.DataFrame:
+    """Compute each claim's intensity.
+
+    Args:
+        days: DAY rows (latest revision, one a meter and local day) covering the claims' spans.
+        claims: the denominators; row `claim` of the result is the index in this sequence.
+
+    Returns:
+        INTENSITY, one row a claim, in order.
+    """
+    by_meter = _by_meter(days, claims)
+    weight = pl.col("energy_kwh") / pl.col("known_days")
+    per_claim = by_meter.group_by("claim").agg(
+        energy_kwh=_sum("energy_kwh"),
+        per_unit_kwh=_sum(pl.col("energy_kwh") / pl.col("denominator")),
+        covered=_sum(weight * pl.col("covered_days")) / _sum(weight),
+        estimated_share=_sum("estimated_kwh") / _sum("energy_kwh"),
+        days_counted=pl.col("days_counted").sum(),
+        zero_days=pl.col("zero_days").sum(),
+        silent_meters=pl.col("meter_id").filter(pl.col("days_counted") == 0).sort(),
+    )
+    facts = pl.DataFrame(
+        [
+            (n, one.days_expected, sum((e - s).days * per_day for s, e, per_day in one.segments))
+            for n, one in enumerate(claims)
+        ],
+        schema={"claim": pl.Int32(), "expected": pl.Int32(), "whole": pl.Float64()},
+        orient="row",
+    )
+    return (
+        facts.join(per_claim, on="claim", how="left", maintain_order="left")
+        .with_columns(
+            stated_per_unit_kwh=pl.col("energy_kwh") / pl.col("whole"),
+            coverage=(pl.col("covered") / pl.col("expected")).fill_nan(None).fill_null(0.0),
+            estimated_share=pl.col("estimated_share").fill_nan(None),
+        )
+        .select(pl.col(name).cast(kind) for name, kind in INTENSITY.items())
+    )
+
+
+def _sum(value: str | pl.Expr) -> pl.Expr:
+    """Return the sum of what is known, null (never 0) if nothing is."""
+    expr = pl.col(value) if isinstance(value, str) else value
+    return pl.when(expr.count() > 0).then(expr.sum())
+
+
+def _by_meter(days: pl.DataFrame, claims: Sequence[Claim]) -> pl.DataFrame:
+    """Sum the days that count: one row a claim and meter, null where none counts."""
+    counts = (pl.col("energy_kwh").is_not_null() & (pl.col("blocks") > 0)).fill_null(value=False)
+    zero = counts & (pl.col("zero_share") >= 1.0).fill_null(value=False)
+    counted = counts & ~zero
+    length = (pl.col("end") - pl.col("start")).dt.total_microseconds()
+    known = (pl.col("blocks") * _BLOCK_US / length).clip(0.0, 1.0)
+
+    def total(expr: pl.Expr) -> pl.Expr:
+        return _sum(expr.filter(counted))
+
+    return (
+        _grid(claims)
+        .join(days, on=["meter_id", "day"], how="left")
+        .group_by("claim", "meter_id")
+        .agg(
+            energy_kwh=total(pl.col("energy_kwh")),
+            estimated_kwh=total(pl.col("energy_kwh") * pl.col("estimated_share").fill_null(0.0)),
+            denominator=total(pl.col("per_day") * known),
+            known_days=total(known),
+            covered_days=total(pl.col("coverage")),
+            days_counted=counted.sum(),
+            zero_days=zero.sum(),
+        )
+    )
+
+
+def _grid(claims: Sequence[Claim]) -> pl.DataFrame:
+    """Return one row a claim, meter and day: claim, meter_id, day, per_day."""
+    rows = [
+        (n, meter, start, end - timedelta(days=1), per_day)
+        for n, one in enumerate(claims)
+        for meter in one.meters
+        for start, end, per_day in one.segments
+    ]
+    kinds = {
+        "claim": pl.Int32(),
+        "meter_id": pl.String(),
+        "first": pl.Date(),
+        "last": pl.Date(),
+        "per_day": pl.Float64(),
+    }
+    spans = pl.DataFrame(rows, schema=kinds, orient="row")
+    ranges = spans.with_columns(day=pl.date_ranges("first", "last"))
+    return ranges.explode("day").select("claim", "meter_id", "day", "per_day")
