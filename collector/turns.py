@@ -1,0 +1,74 @@
+"""Turns: who on a bus is asked next, and when; pure, times are the caller's seconds."""
+
+import heapq
+from collections.abc import Sequence
+
+from collector.clock import Clock
+from collector.polls import Target
+from collector.settings import BusSettings
+
+_RECONNECT_S = 1.0
+"""First pause after a refused connection: a gateway that restarts is back within seconds."""
+
+
+class Turns:
+    """The order of polls on one bus.
+
+    Meters are spread over their period at the start. A late poll is not caught up: the next is one
+    period later. A meter that does not answer pauses for `backoff_min_s`, doubling to
+    `backoff_max_s`; one that answers with an error keeps its period, for it costs no waiting.
+    """
+
+    def __init__(
+        self, bus: BusSettings, targets: Sequence[Target], clock: Clock, start: float
+    ) -> None:
+        self.targets = targets
+        self._bus = bus
+        self._every = [clock.wall_seconds(one.every_s) for one in targets]
+        self._queue = [(start + every * i / len(targets), i) for i, every in enumerate(self._every)]
+        heapq.heapify(self._queue)
+        self._silent = [0] * len(targets)
+        self._row = 0
+        self._refused = 0
+
+    @property
+    def target(self) -> Target:
+        """Whose turn is next."""
+        return self.targets[self._queue[0][1]]
+
+    @property
+    def deaf(self) -> bool:
+        """Whether nobody has answered for a whole round: the connection itself is suspect."""
+        return self._row > max(3, len(self.targets))
+
+    def next_in(self, now: float) -> float:
+        """Return the seconds until the next turn; not positive: it is due."""
+        return self._queue[0][0] - now
+
+    def done(self, now: float) -> None:
+        """Note an answer of `target`."""
+        due, index = self._queue[0]
+        self._silent[index] = self._row = 0
+        heapq.heapreplace(self._queue, (max(due + self._every[index], now), index))
+
+    def failed(self, now: float, *, answered: bool) -> None:
+        """Note a failed poll of `target`; `answered` if it said something, if only an error."""
+        if answered:
+            self.done(now)
+            return
+        index = self._queue[0][1]
+        pause = min(self._bus.backoff_min_s * 2 ** self._silent[index], self._bus.backoff_max_s)
+        self._silent[index] = min(self._silent[index] + 1, 30)
+        self._row += 1
+        heapq.heapreplace(self._queue, (now + max(pause, self._every[index]), index))
+
+    def connected(self) -> None:
+        """Note that the link is up."""
+        self._refused = self._row = 0
+
+    def unreachable(self) -> float:
+        """Note a refused connection; return the seconds to wait before the next attempt."""
+        first = min(_RECONNECT_S, self._bus.backoff_min_s)
+        pause = min(first * 2**self._refused, self._bus.backoff_max_s)
+        self._refused = min(self._refused + 1, 30)
+        return float(pause)
