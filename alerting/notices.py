@@ -87,7 +87,8 @@ def event(rule: Rule, transition: Transition, place: Place) -> Event:
         "row": row,
         **said,
     }
-    detail = facts if act is Act.FIRED else {"at": acts.stamp(transition.at), "row": row}
+    fired = facts | {"rule": rule.written()}  # the package must hold the rule as it was then
+    detail = fired if act is Act.FIRED else {"at": acts.stamp(transition.at), "row": row}
     site = {"site_name_zh": place.name_zh, "site_name_en": place.name_en}
     payload = facts | site | {"alert_id": identity, "state": str(act), "at": transition.at}
     return Event(act, identity, detail, dict.fromkeys(rule.notify, acts.canonical(payload)))

@@ -1,6 +1,7 @@
 """Alert rules: YAML data that says when a subject is in breach, for how long, and who is told."""
 
 import hashlib
+import json
 import re
 import string
 from collections.abc import Iterable, Mapping
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 import polars as pl
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError, model_validator
 
 from alerting.condition import BadConditionError, Condition
 from alerting.subjects import Subject, columns
@@ -48,6 +49,13 @@ def duration(value: object) -> object:
     return timedelta(**{_UNITS[found[2]]: float(found[1])})
 
 
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(duration),
+    PlainSerializer(lambda span: f"{span.total_seconds()!r}s", return_type=str),
+]
+
+
 class Rule(Strict):
     """One rule as written."""
 
@@ -58,7 +66,7 @@ class Rule(Strict):
     """SQL condition of the breach; null (not known) neither fires nor resolves."""
     clear: str = ""
     """SQL condition that ends it (hysteresis); empty: `when` is false."""
-    hold: Annotated[timedelta, BeforeValidator(duration)] = Field(timedelta(0), alias="for")
+    hold: Duration = Field(timedelta(0), alias="for")
     """How long `when` must hold before the alert fires; 0 fires at the first row."""
     severity: Severity = Severity.WARNING
     labels: dict[str, str] = Field(default_factory=dict)
@@ -77,9 +85,13 @@ class Rule(Strict):
                 raise ValueError(f"text may name {', '.join(sorted(allowed))}; not {unknown[0]!r}")
         return self
 
+    def written(self) -> dict[str, object]:
+        """Return the rule as plain data; `Rule.model_validate` reads it back."""
+        return self.model_dump(mode="json", by_alias=True)
+
     def digest(self) -> str:
         """Return the SHA-256 of the rule as written; an alert records it."""
-        return hashlib.sha256(self.model_dump_json(by_alias=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.written(), sort_keys=True).encode()).hexdigest()
 
 
 def _fields(text: str) -> Iterable[str]:
@@ -141,7 +153,7 @@ class _Reader:
         self.rules: list[Compiled] = []
         self.faults: list[Fault] = []
         self._channels = channels
-        self._seen: dict[str, Path] = Field(default_factory=dict)
+        self._seen: dict[str, Path] = {}
 
     def file(self, file: Path, loaded: Loaded) -> None:
         self.faults.extend(loaded.faults)

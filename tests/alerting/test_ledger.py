@@ -1,32 +1,15 @@
 """The ledger: one transaction, one chain, nothing twice, nothing unsaid."""
 
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import polars as pl
 import pytest
+from alerting_rows import RULE, T0, block
 
 from alerting.acts import Act
 from alerting.ledger import Ledger, LedgerError
 from alerting.office import Alerting
-from alerting.rules import Compiled, Rule
-from collector.reading import UTC_US
-
-T0 = datetime(2026, 11, 23, 2, 0, tzinfo=UTC)
-RULE = Compiled.of(
-    Rule.model_validate({
-        "id": "contract", "on": "site_interval", "when": "demand_kw > contract_demand_kw",
-        "severity": "critical", "labels": {"clause": "5.1"}, "notify": ["hook"],
-        "text": {"zh": "{site_name} {end} 需量 {demand_kw:.1f} kW", "en": "{coverage} {demand_kw}"},
-    })
-)  # fmt: skip
-
-
-def block(n, demand, site="a"):
-    start = T0 + n * timedelta(minutes=15)
-    row = {"site_id": site, "start": start, "end": start + timedelta(minutes=15)}
-    frame = pl.DataFrame([row | {"demand_kw": demand, "contract_demand_kw": 100.0}])
-    return frame.cast({"start": UTC_US, "end": UTC_US})
 
 
 @pytest.fixture
