@@ -1,0 +1,141 @@
+"""Late data: compute anew, from history, the blocks that a late or corrected reading touches."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import polars as pl
+
+from collector.reading import UTC_US
+from processors import interval
+from processors.blocks import intervals_of
+from processors.book import Book
+from processors.interval import BLOCK, INTERVAL
+from processors.register import LOOK
+
+_REACH = LOOK + 1
+_CONTEXT = 2 * _REACH + 1
+_FIGURES = [
+    name for name in INTERVAL if name not in {"meter_id", "start", "end", "revision", "computed_at"}
+]
+
+
+class Past(Protocol):
+    """What revision asks of history."""
+
+    def readings(
+        self, start: datetime, end: datetime, meters: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """Return READING rows with start <= measured_at < end, as received."""
+
+    def neighbours(
+        self, meters: Sequence[str], start: datetime, end: datetime, count: int
+    ) -> pl.DataFrame:
+        """Return each meter's `count` register readings before `start` and after `end`."""
+
+    def intervals(
+        self, start: datetime, end: datetime, meters: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """Return the latest revision of INTERVAL rows with start <= start < end."""
+
+
+def revise(
+    late: pl.DataFrame, marks: pl.DataFrame, past: Past, book: Book, now: datetime
+) -> pl.DataFrame:
+    """Return the INTERVAL rows that differ from what was issued, as new revisions.
+
+    Args:
+        late: schema `step.LATE`.
+        marks: schema `step.MARKS`; blocks beyond a meter's watermark are still running.
+        past: history, holding every reading already taken in.
+        book: the meters' facts.
+        now: stamps `computed_at`.
+    """
+    if late.is_empty():
+        return interval.empty()
+    parts = [
+        _revise(group, marks, past, book, now)
+        for group in _by_span(late).partition_by("day", maintain_order=True)
+    ]
+    return pl.concat(parts)
+
+
+def _by_span(late: pl.DataFrame) -> pl.DataFrame:
+    """Group meters whose spans lie in the same days, so that one read of history serves them."""
+    first, last = (pl.col(name).dt.truncate("1d") for name in ("first", "last"))
+    return late.with_columns(pl.concat_str(first.to_physical(), last.to_physical()).alias("day"))
+
+
+def _revise(
+    group: pl.DataFrame, marks: pl.DataFrame, past: Past, book: Book, now: datetime
+) -> pl.DataFrame:
+    meters = group["meter_id"].to_list()
+    low, high = _bounds(group, "first", "last")
+    around = past.neighbours(meters, low, high, _CONTEXT)
+    inside = past.readings(low, high + timedelta(microseconds=1), meters)
+    known = pl.concat([around, inside]).unique()
+    reach = _affected(group, known, marks)
+    start, end = _bounds(reach, "from", "to")
+    margin = past.readings(start - 2 * BLOCK, end + 2 * BLOCK, meters)
+    issued = past.intervals(start, end, meters)
+    computed = intervals_of(pl.concat([known, margin]).unique(), book)
+    asked = (
+        computed.join(reach, on="meter_id")
+        .filter(pl.col("start") >= pl.col("from"), pl.col("end") <= pl.col("to"))
+        .select(list(INTERVAL))
+    )
+    return _changed(asked, issued, now)
+
+
+def _bounds(frame: pl.DataFrame, first: str, last: str) -> tuple[datetime, datetime]:
+    low, high = frame.select(pl.col(first).min(), pl.col(last).max()).row(0)
+    return low, high
+
+
+def _affected(group: pl.DataFrame, known: pl.DataFrame, marks: pl.DataFrame) -> pl.DataFrame:
+    """Return, per meter, the block span that the late readings can change, closed blocks only."""
+    instants = (
+        known.filter(pl.col("energy_import_kwh").is_not_null())
+        .select("meter_id", "measured_at")
+        .unique()
+        .join(group.select("meter_id", "first", "last"), on="meter_id")
+    )
+    at = pl.col("measured_at")
+    before = at.filter(at < pl.col("first")).sort(descending=True).head(_REACH).last()
+    after = at.filter(at > pl.col("last")).sort().head(_REACH).last()
+    spans = instants.group_by("meter_id").agg(
+        before.alias("before"),
+        after.alias("after"),
+        pl.col("first").first(),
+        pl.col("last").first(),
+    )
+    size = f"{int(BLOCK.total_seconds())}s"
+    return spans.join(marks, on="meter_id").select(
+        "meter_id",
+        pl.min_horizontal("before", "first").dt.truncate(size).alias("from"),
+        pl.min_horizontal(
+            pl.max_horizontal("after", "last").dt.truncate(size) + 2 * BLOCK,
+            pl.col("watermark").dt.truncate(size),
+        ).alias("to"),
+    )
+
+
+def _changed(asked: pl.DataFrame, issued: pl.DataFrame, now: datetime) -> pl.DataFrame:
+    """Return the asked-for blocks whose figures differ from the issued ones, numbered on."""
+    same = [*_FIGURES, "meter_id", "start"]
+    plain = asked.with_columns(pl.col("flags").list.join(","))
+    told = issued.with_columns(pl.col("flags").list.join(","))
+    new = plain.join(told.select(same), on=same, how="anti", nulls_equal=True)
+    numbered = (
+        new.select("meter_id", "start")
+        .join(asked, on=["meter_id", "start"])
+        .join(
+            issued.select("meter_id", "start", pl.col("revision").alias("last_revision")),
+            on=["meter_id", "start"],
+            how="left",
+        )
+    )
+    return numbered.with_columns(
+        (pl.col("last_revision") + 1).fill_null(0).cast(pl.Int32).alias("revision"),
+        pl.lit(now, dtype=UTC_US).alias("computed_at"),
+    ).select(list(INTERVAL))

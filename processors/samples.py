@@ -1,0 +1,136 @@
+"""Readings as sorted arrays: what the arithmetic of blocks works on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from collector.reading import KEY, UTC_US, conform
+from processors.book import Book
+from processors.register import Bools, Floats, Ints
+
+SAMPLE: dict[str, pl.DataType] = {
+    "meter_id": pl.String(),
+    "measured_at": UTC_US,
+    "received_at": UTC_US,
+    "energy_import_kwh": pl.Float64(),
+    "reactive_import_kvarh": pl.Float64(),
+    "power_kw": pl.Float64(),
+    "unbalance_pct": pl.Float64(),
+}
+"""The columns of a reading that blocks depend on; what the step's state keeps."""
+
+VALUES = ("energy_import_kwh", "reactive_import_kvarh", "power_kw", "unbalance_pct")
+
+
+def unbalance_pct() -> pl.Expr:
+    """Return the voltage unbalance of a reading: negative over positive sequence, percent.
+
+    Symmetrical components (GB/T 15543-2008) with the three phase voltages taken 120 degrees apart,
+    since meters report magnitudes: U2/U1 = sqrt(a2 + b2 + c2 - ab - bc - ca) / (a + b + c).
+    """
+    a, b, c = (pl.col(f"voltage_{phase}_v") for phase in "abc")
+    negative = (a * a + b * b + c * c - a * b - b * c - c * a).clip(lower_bound=0.0).sqrt()
+    total = a + b + c
+    return (pl.when(total > 0).then(negative / total * 100.0)).alias("unbalance_pct")
+
+
+def to_samples(readings: pl.DataFrame) -> pl.DataFrame:
+    """Return READING rows as SAMPLE rows; non-finite values become null."""
+    full = readings if "voltage_a_v" in readings.columns else conform(readings)
+    absent = [
+        pl.lit(None, dtype=pl.Float64).alias(name)
+        for name in ("energy_import_kwh", "reactive_import_kvarh", "power_kw")
+        if name not in full.columns
+    ]
+    return full.with_columns(*absent).select(*list(SAMPLE)[:6], unbalance_pct())
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Distinct samples sorted by (code, t); NaN where a sample does not say."""
+
+    code: Ints
+    """Row of the meter in the book."""
+    t: Ints
+    """Microseconds, UTC."""
+    energy: Floats
+    reactive: Floats
+    power: Floats
+    unbalance: Floats
+    corrected: Bools
+    """The instant was told more than once, with different values; the latest received stands."""
+
+    def take(self, rows: npt.NDArray[np.bool_]) -> "Samples":
+        """Return the samples where `rows` is true."""
+        return Samples(
+            self.code[rows],
+            self.t[rows],
+            self.energy[rows],
+            self.reactive[rows],
+            self.power[rows],
+            self.unbalance[rows],
+            self.corrected[rows],
+        )
+
+
+def code_of(frame: pl.DataFrame, book: Book) -> pl.DataFrame:
+    """Return `frame` without meters the book does not know, with `code` (Int64), the book's row."""
+    codes = book.meters.select("meter_id").with_row_index("code")
+    return frame.join(codes, on="meter_id", how="inner").with_columns(pl.col("code").cast(pl.Int64))
+
+
+def arrange(samples: pl.DataFrame, book: Book) -> Samples:
+    """Sort SAMPLE rows by meter and time and settle repeated instants.
+
+    The same values again change nothing; of different values the later received stands, column by
+    column, and the instant is marked corrected.
+    """
+    coded = code_of(samples, book).sort("code", "measured_at")
+    keys = coded.select(pl.col("code"), pl.col("measured_at").to_physical().alias("t"))
+    code, t = keys["code"].to_numpy(), keys["t"].to_numpy()
+    repeated = (code[1:] == code[:-1]) & (t[1:] == t[:-1])
+    corrected = np.zeros(len(code), dtype=bool)
+    if repeated.any():
+        coded, corrected = _settle(coded, repeated)
+        code = coded["code"].to_numpy()
+        t = coded["measured_at"].to_physical().to_numpy()
+    energy, reactive, power, unbalance = (
+        coded[name].fill_null(float("nan")).to_numpy() for name in VALUES
+    )
+    return Samples(code, t, energy, reactive, power, unbalance, corrected)
+
+
+def _settle(coded: pl.DataFrame, repeated: Bools) -> tuple[pl.DataFrame, Bools]:
+    """Merge repeated instants; only they are grouped, the others pass through."""
+    twin = np.zeros(len(coded), dtype=bool)
+    twin[1:] |= repeated
+    twin[:-1] |= repeated
+    once = coded.filter(~twin).with_columns(corrected=pl.lit(value=False))
+    merged = (
+        coded.filter(twin)
+        .sort("code", "measured_at", "received_at", *VALUES)
+        .group_by("code", "measured_at", maintain_order=True)
+        .agg(
+            pl.col("meter_id").first(),
+            pl.col("received_at").last(),
+            *(pl.col(name).drop_nulls().last() for name in VALUES),
+            corrected=pl.any_horizontal(
+                pl.col(name).drop_nulls().n_unique() > 1 for name in VALUES
+            ),
+        )
+    )
+    whole = pl.concat([once, merged.select(once.columns)]).sort("code", "measured_at")
+    return whole, whole["corrected"].to_numpy()
+
+
+def distinct(samples: pl.DataFrame) -> pl.DataFrame:
+    """Drop exact repetitions (same key, same values), keeping the latest received of each."""
+    if not samples.select(pl.struct(KEY).is_duplicated().any()).item():
+        return samples
+    return (
+        samples.group_by(*KEY, *VALUES, maintain_order=True)
+        .agg(pl.col("received_at").max())
+        .select(list(SAMPLE))
+    )

@@ -1,0 +1,244 @@
+"""The step: (state, readings, book, now) -> (state, result). Pure, vectorised over meters.
+
+A meter's blocks close when its own register is read at or after their end; no other meter and no
+clock takes part, so a gateway that was away for two days delays nobody and a replay gives the same
+intervals. What arrives behind a meter's watermark is handed back as `late`: the caller settles it
+with `processors.late.revise`, from history, by the same arithmetic.
+"""
+
+import io
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+
+from collector.reading import UTC_US
+from processors import interval
+from processors.blocks import blocks
+from processors.book import Book
+from processors.grid import BLOCK_US, Span, floor_block
+from processors.register import LOOK, Bools, Ints
+from processors.samples import SAMPLE, Samples, arrange, code_of, distinct, to_samples
+
+LATE: dict[str, pl.DataType] = {"meter_id": pl.String(), "first": UTC_US, "last": UTC_US}
+"""One row a meter: the earliest and the latest instant whose surroundings must be computed anew."""
+
+IDLE_US = 6 * 3_600_000_000
+"""How long gauges are held for a register that is not heard; beyond, `late` settles the blocks."""
+
+MARKS: dict[str, pl.DataType] = {
+    "meter_id": pl.String(),
+    "watermark": UTC_US,
+}
+"""One row a meter heard: the latest instant at which its register was read."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything the step remembers; serialises to Arrow."""
+
+    pending: pl.DataFrame
+    """SAMPLE rows of each meter's running block, and the context before it."""
+    marks: pl.DataFrame
+    """Schema MARKS."""
+
+    @classmethod
+    def empty(cls) -> "State":
+        """Return the state before the first reading."""
+        return cls(pl.DataFrame(schema=SAMPLE), pl.DataFrame(schema=MARKS))
+
+    def to_arrow(self) -> bytes:
+        """Serialise as two Arrow IPC streams, one behind the other, led by the first one's size."""
+        first, second = io.BytesIO(), io.BytesIO()
+        self.pending.rechunk().write_ipc_stream(first, compression="lz4")
+        self.marks.rechunk().write_ipc_stream(second, compression="lz4")
+        body = first.getvalue()
+        return len(body).to_bytes(8, "little") + body + second.getvalue()
+
+    @classmethod
+    def from_arrow(cls, blob: bytes) -> "State":
+        """Restore what `to_arrow` wrote.
+
+        Raises:
+            ValueError: the blob is cut short or is of another schema.
+        """
+        size = int.from_bytes(blob[:8], "little")
+        if len(blob) < 8 + size:
+            raise ValueError("state snapshot is cut short")
+        pending = pl.read_ipc_stream(io.BytesIO(blob[8 : 8 + size]))
+        marks = pl.read_ipc_stream(io.BytesIO(blob[8 + size :]))
+        if pending.schema != pl.Schema(SAMPLE) or marks.schema != pl.Schema(MARKS):
+            raise ValueError("state snapshot is of another version")
+        return cls(pending, marks)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one step found."""
+
+    intervals: pl.DataFrame
+    """Blocks closed by this step: INTERVAL, revision 0, `computed_at` = the step's `now`."""
+    late: pl.DataFrame
+    """Schema LATE: spans for `processors.late.revise`."""
+    unknown: int
+    """Readings of meters that the book does not know; left out."""
+    touched: pl.Series
+    """meter_id of each meter that was heard in this step."""
+
+
+def step(state: State, readings: pl.DataFrame, book: Book, now: datetime) -> tuple[State, Result]:
+    """Take in readings and close the blocks they complete.
+
+    Args:
+        state: what the last step returned.
+        readings: READING rows of any meters, in any order, repetitions allowed.
+        book: the meters' facts; may differ from the last step's.
+        now: stamps `computed_at`; nothing else depends on it.
+    """
+    fresh = to_samples(readings)
+    known = fresh.join(book.meters.select("meter_id"), on="meter_id", how="semi")
+    marks = _advance(state.marks, known)
+    late = _behind(known, state)
+    pending = pl.concat([state.pending, known])
+    closing = marks.filter(pl.col("closed_after") > pl.col("closed_before").fill_null(0))
+    kept, out, repairs = _close(pending, closing, book)
+    away = closing.filter(pl.col("closed_after") - pl.col("closed_before") > IDLE_US)
+    resumed = away.select("meter_id", first="last_heard", last="watermark")
+    result = Result(
+        intervals=out.with_columns(computed_at=pl.lit(now, dtype=UTC_US)),
+        late=_merge_late(late, repairs, resumed),
+        unknown=len(fresh) - len(known),
+        touched=known["meter_id"].unique(),
+    )
+    return State(kept, marks.select(list(MARKS))), result
+
+
+def _advance(marks: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """Return MARKS after `known`, with each meter's closed boundary before and after (us)."""
+    heard = known.filter(pl.col("energy_import_kwh").is_not_null())
+    newest = heard.group_by("meter_id").agg(pl.col("measured_at").max().alias("newest"))
+    both = marks.join(newest, on="meter_id", how="full", coalesce=True)
+    boundary = BLOCK_US * (pl.col("watermark").to_physical() // BLOCK_US)
+    return both.with_columns(
+        pl.max_horizontal("watermark", "newest").alias("watermark"),
+        pl.col("watermark").alias("last_heard"),
+        boundary.alias("closed_before"),
+    ).with_columns(boundary.alias("closed_after"))
+
+
+def _behind(known: pl.DataFrame, state: State) -> pl.DataFrame:
+    """Return LATE rows for readings not after their meter's watermark, repetitions aside."""
+    old = known.join(state.marks, on="meter_id").filter(
+        pl.col("measured_at") <= pl.col("watermark")
+    )
+    if old.is_empty():
+        return pl.DataFrame(schema=LATE)
+    values = [name for name in SAMPLE if name != "received_at"]
+    new = old.join(state.pending, on=values, how="anti", nulls_equal=True)
+    return _span(new)
+
+
+def _span(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.group_by("meter_id").agg(
+        pl.col("measured_at").min().alias("first"), pl.col("measured_at").max().alias("last")
+    )
+
+
+def _merge_late(*parts: pl.DataFrame) -> pl.DataFrame:
+    whole = pl.concat(parts)
+    return whole.group_by("meter_id").agg(pl.col("first").min(), pl.col("last").max())
+
+
+def _close(
+    pending: pl.DataFrame, closing: pl.DataFrame, book: Book
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Compute the blocks of the meters that close some; return (kept, intervals, repairs)."""
+    if closing.is_empty():
+        return pending, interval.empty(), pl.DataFrame(schema=LATE)
+    pending = _without_idle(pending)
+    mine = pending.join(closing.select("meter_id"), on="meter_id", how="semi")
+    rest = pending.join(closing.select("meter_id"), on="meter_id", how="anti")
+    samples = arrange(mine, book)
+    span = _span_of(code_of(closing, book).sort("code"), samples)
+    out = blocks(samples, span, book)
+    repairs = _unsettled(samples, span, book)
+    kept = _prune(distinct(mine), samples, span, book)
+    return pl.concat([rest, kept]).rechunk(), out, repairs
+
+
+def _without_idle(pending: pl.DataFrame) -> pl.DataFrame:
+    """Drop gauge-only samples left behind by a register that has long not been heard."""
+    gauge = pl.col("energy_import_kwh").is_null()
+    if not pending.select(gauge.any()).item():
+        return pending
+    newest = pl.col("measured_at").max().over("meter_id")
+    return pending.filter(
+        ~gauge | (newest - pl.col("measured_at") <= pl.duration(microseconds=IDLE_US))
+    )
+
+
+def _span_of(closing: pl.DataFrame, samples: Samples) -> Span:
+    """Return the newly closed blocks of each meter, from its first reading at the earliest."""
+    has = ~np.isnan(samples.energy)
+    code, t = samples.code[has], samples.t[has]
+    mine = closing["code"].to_numpy()
+    first = floor_block(t[np.searchsorted(code, mine, "left")])
+    start = closing["closed_before"].fill_null(np.iinfo(np.int64).min).to_numpy()
+    return Span(mine, np.maximum(start, first), closing["closed_after"].to_numpy())
+
+
+def _unsettled(samples: Samples, span: Span, book: Book) -> pl.DataFrame:
+    """Return LATE rows where a fall of the register reaches back into blocks closed before.
+
+    Whether a fall is a dip, a spike's end or a reset shows only in the readings after it; blocks
+    closed before that was known are computed anew.
+    """
+    has = np.flatnonzero(~np.isnan(samples.energy))
+    code, t, v = samples.code[has], samples.t[has], samples.energy[has]
+    fall = np.flatnonzero((v[1:] < v[:-1]) & (code[1:] == code[:-1])) + 1
+    if not fall.size:
+        return pl.DataFrame(schema=LATE)
+    first, last = _within(code, fall, -LOOK - 1), _within(code, fall, LOOK)
+    since = span.start[np.searchsorted(span.code, code[fall])]
+    early = t[first] < since
+    names = book.meters["meter_id"].gather(code[fall][early])
+    rows = {"meter_id": names, "first": t[first][early], "last": t[last][early]}
+    return pl.DataFrame(rows, schema_overrides={"first": pl.Int64, "last": pl.Int64}).cast(
+        {"first": UTC_US, "last": UTC_US}
+    )
+
+
+def _within(code: Ints, at: Ints, offset: int) -> Ints:
+    """Return `at + offset`, held within the meter's own rows."""
+    low = np.searchsorted(code, code[at], "left")
+    high = np.searchsorted(code, code[at], "right") - 1
+    return np.clip(at + offset, low, high)
+
+
+def _prune(mine: pl.DataFrame, samples: Samples, span: Span, book: Book) -> pl.DataFrame:
+    """Keep the running block, the 15 minutes before it, and LOOK + 2 register readings more."""
+    has = ~np.isnan(samples.energy)
+    code, t = samples.code[has], samples.t[has]
+    edge = span.end - BLOCK_US
+    low = np.searchsorted(code, span.code, "left")
+    place = _first_not_before(code, t, span.code, edge)
+    oldest = t[np.maximum(place - (LOOK + 2), low)]
+    floor = pl.DataFrame(
+        {
+            "meter_id": book.meters["meter_id"].gather(span.code),
+            "oldest": pl.Series(np.minimum(oldest, edge)).cast(UTC_US),
+        }
+    )
+    kept = mine.join(floor, on="meter_id").filter(pl.col("measured_at") >= pl.col("oldest"))
+    return kept.select(list(SAMPLE))
+
+
+def _first_not_before(code: Ints, t: Ints, wanted: Ints, edge: Ints) -> Ints:
+    """Return, per wanted meter, the index of its first row at or after `edge`."""
+    earlier: Bools = t < edge[np.searchsorted(wanted, code)]
+    low = np.searchsorted(code, wanted, "left")
+    total = np.concatenate(([0], np.cumsum(earlier)))
+    high = np.searchsorted(code, wanted, "right")
+    found: Ints = low + (total[high] - total[low])
+    return found
