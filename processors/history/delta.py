@@ -20,12 +20,16 @@ from deltalake import (
     WriterProperties,
     write_deltalake,
 )
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
 
 _LOG = structlog.get_logger()
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _WRITER = WriterProperties(compression="ZSTD", max_row_group_size=32_768)
 """Small row groups let a scan for one meter skip nearly all of a sorted day."""
+
+
+class StoreError(OSError):
+    """The disk or object store failed; nothing was committed, the same call may be tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +94,26 @@ class Table:
         """Commit `frame` and `marks` together, or neither.
 
         Raises:
-            OSError, deltalake.exceptions.DeltaError: nothing was committed; try again.
+            StoreError: nothing was committed; try again.
         """
         shape = self.shape
         rows = frame.select(
             *(pl.col(n).cast(t) for n, t in shape.stored.items()), shape.partition
         ).sort(shape.part, *shape.sort)
         transactions = [Transaction(app, version) for app, version in (marks or {}).items()]
-        write_deltalake(
-            self._delta or str(self._path),
-            rows,
-            mode="append",
-            partition_by=[shape.part],
-            configuration=self._configuration() if self._delta is None else None,
-            writer_properties=_WRITER,
-            commit_properties=CommitProperties(app_transactions=transactions),
-            post_commithook_properties=_NO_HOOKS,
-        )
+        try:
+            write_deltalake(
+                self._delta or str(self._path),
+                rows,
+                mode="append",
+                partition_by=[shape.part],
+                configuration=self._configuration() if self._delta is None else None,
+                writer_properties=_WRITER,
+                commit_properties=CommitProperties(app_transactions=transactions),
+                post_commithook_properties=_NO_HOOKS,
+            )
+        except (DeltaError, OSError) as fault:
+            raise StoreError(f"cannot write to {self._path}: {fault}") from fault
 
     def refresh(self) -> None:
         """Take up what has been committed since."""
