@@ -1,0 +1,182 @@
+"""Where a month's energy is heading: habit by day type, and its bounds. Pure, meters at once.
+
+For each meter the mean m and standard deviation s of a full day's energy are taken over the days
+known in the look-back, for working days and rest days apart (Saturday and Sunday rest). Energy not
+yet known (days to come, and gaps) is expected at the mean. Over n such days of one type the sum has
+
+    variance = n s² + n² s² / N      (N days of history; each day's own scatter + the mean's error)
+
+which is the prediction interval of a sum (ISO 16269-8 gives it for single values); days and meters
+are taken as independent. Bounds are the 10 % and 90 % quantiles of a normal distribution.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from processors.interval import BLOCK
+
+Floats = NDArray[np.float64]
+Z_90 = 1.2816
+"""90 % quantile of the standard normal distribution."""
+KNOWN_DAY = 0.95
+"""Least share of a day that must be known for it to speak for the habit."""
+_BLOCK_US = BLOCK.seconds * 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What is known: arrays of meters x days; NaN in `energy` where nothing is."""
+
+    axis: tuple[date, ...]
+    energy: Floats
+    """kWh."""
+    share: Floats
+    """0..1 of the day with stated energy."""
+    due: Floats
+    """0..1 of the day whose blocks have ended; NaN without a row."""
+    coverage: Floats
+    """0..1 of what is due that measurement supports; 0 without a row."""
+    estimated: Floats
+    """kWh that is estimated."""
+
+    @property
+    def rest(self) -> NDArray[np.int64]:
+        """Day type of each day: 0 working day, 1 rest day."""
+        return np.array([int(day.weekday() >= 5) for day in self.axis], dtype=np.int64)
+
+
+def ground(days: pl.DataFrame, meters: Sequence[str], axis: Sequence[date]) -> Ground:
+    """Spread DAY rows over meters x days; rows of other meters and days are ignored."""
+    index = pl.DataFrame({"meter_id": meters}, schema={"meter_id": pl.String()})
+    dates = pl.DataFrame({"day": axis}, schema={"day": pl.Date()})
+    length = (pl.col("end") - pl.col("start")).dt.total_microseconds()
+    rows = (
+        days.join(index.with_row_index("m"), on="meter_id")
+        .join(dates.with_row_index("d"), on="day")
+        .select(
+            "m",
+            "d",
+            energy="energy_kwh",
+            share=pl.when(pl.col("energy_kwh").is_null())
+            .then(0.0)
+            .otherwise(pl.col("blocks") * _BLOCK_US / length)
+            .clip(0.0, 1.0),
+            due=(pl.col("blocks_expected") * _BLOCK_US / length).clip(0.0, 1.0),
+            coverage=pl.col("coverage").fill_null(0.0),
+            estimated=pl.col("energy_kwh") * pl.col("estimated_share").fill_null(0.0),
+        )
+    )
+    at = (rows["m"].to_numpy(), rows["d"].to_numpy())
+
+    def spread(name: str, empty: float) -> Floats:
+        full = np.full((len(meters), len(axis)), empty)
+        full[at] = rows[name].cast(pl.Float64()).fill_null(np.nan).to_numpy()
+        return full
+
+    return Ground(
+        tuple(axis),
+        spread("energy", np.nan),
+        spread("share", 0.0),
+        spread("due", np.nan),
+        spread("coverage", 0.0),
+        spread("estimated", np.nan),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Habit:
+    """A full day's energy by day type: arrays of meters x (working day, rest day)."""
+
+    mean: Floats
+    """kWh; NaN where there is too little history."""
+    variance: Floats
+    """kWh²."""
+    count: Floats
+    """Days the two rest on."""
+    days: NDArray[np.int64]
+    """Days known in the look-back, per meter."""
+
+
+def habit(known: Ground, window: slice) -> Habit:
+    """Learn the habit from the days of `window`; a type with one day or none takes all days'."""
+    share = known.share[:, window]
+    usable = share >= KNOWN_DAY
+    full = np.where(usable, known.energy[:, window], 0.0) / np.where(usable, share, 1.0)
+    kinds = known.rest[window]
+    every = _moments(full, usable)
+    by_type = [_moments(full, usable & (kinds == kind)) for kind in (0, 1)]
+    chosen = [np.where(own[2] >= 2, own, every) for own in by_type]
+    mean, variance, count = (np.stack([one[n] for one in chosen], axis=1) for n in range(3))
+    return Habit(mean, variance, count, usable.sum(axis=1).astype(np.int64))
+
+
+def _moments(full: Floats, usable: NDArray[np.bool_]) -> Floats:
+    """Return mean, variance and count by row; NaN mean and variance below two days."""
+    count = usable.sum(axis=1).astype(np.float64)
+    enough = count >= 2
+    mean = np.where(enough, np.where(usable, full, 0.0).sum(axis=1) / np.maximum(count, 1), np.nan)
+    squares = (np.where(usable, full - mean[:, None], 0.0) ** 2).sum(axis=1)
+    variance = np.where(enough, squares / np.maximum(count - 1, 1), np.nan)
+    return np.stack([mean, variance, count])
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Energy from the month's start to the end of each day, kWh: arrays of sites x days."""
+
+    known: Floats
+    expected: Floats
+    """Known energy, and the habit for what is not; NaN with too little history."""
+    low: Floats
+    high: Floats
+
+
+def paths(known: Ground, of_habit: Habit, month: slice, site: NDArray[np.int64]) -> Paths:
+    """Add up each site's month, day by day.
+
+    Args:
+        known: what is known.
+        of_habit: each meter's habit.
+        month: where the month lies on the axis.
+        site: index of each meter's site, 0..n without gaps.
+    """
+    kinds = known.rest[month]
+    energy = np.nan_to_num(known.energy[:, month]).cumsum(axis=1)
+    unknown = 1.0 - known.share[:, month]
+    added, variance = np.zeros_like(energy), np.zeros_like(energy)
+    for kind in (0, 1):
+        part = np.where(kinds == kind, unknown, 0.0)
+        days, squares = part.cumsum(axis=1), (part**2).cumsum(axis=1)
+        m, v, n = (one[:, kind, None] for one in (of_habit.mean, of_habit.variance, of_habit.count))
+        added += np.where(days > 0, days * m, 0.0)
+        variance += np.where(days > 0, squares * v + days**2 * v / np.maximum(n, 1), 0.0)
+    energy, added, variance = (_by_site(one, site) for one in (energy, added, variance))
+    spread = Z_90 * np.sqrt(variance)
+    low = np.maximum.accumulate(np.maximum(energy + added - spread, energy), axis=1)
+    return Paths(energy, energy + added, low, energy + added + spread)
+
+
+def _by_site(values: Floats, site: NDArray[np.int64]) -> Floats:
+    total = np.zeros((int(site.max(initial=-1)) + 1, values.shape[1]))
+    np.add.at(total, site, values)
+    return total
+
+
+def crossing(path: Floats, level: Floats) -> Floats:
+    """Return when each path first exceeds its level, in days from its start; NaN: never.
+
+    Args:
+        path: sites x days, value at each day's end; grows from 0.
+        level: one a site. Within a day energy is taken as even.
+    """
+    above = path > level[:, None]
+    row, first = np.arange(len(path)), above.argmax(axis=1)
+    before = np.where(first > 0, path[row, first - 1], 0.0)
+    gain = path[row, first] - before
+    part = (level - before) / np.where(gain > 0, gain, 1.0)
+    return np.where(above.any(axis=1), first + part, np.nan)
