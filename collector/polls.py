@@ -106,7 +106,7 @@ class Poll:
 class Doubted:
     """A value left out of a reading, for the book of rejects."""
 
-    meter_id: str
+    target: Target
     reason: str
     excerpt: str
 
@@ -150,10 +150,10 @@ def _frame(group: Sequence[Poll], values: Mapping[str, Floats]) -> pl.DataFrame:
 
 def _mute(poll: Poll) -> Doubted:
     what = f"unit {poll.target.unit} answered, but no register states a value"
-    return Doubted(poll.target.meter_id, "sentinel", what)
+    return Doubted(poll.target, "sentinel", what)
 
 
 def _doubted(poll: Poll, doubt: Doubt, ratios: NDArray[np.float64]) -> Doubted:
     why = "; no CT or PT ratio in force" if np.isnan(ratios).any() else ""
     excerpt = f"unit {poll.target.unit}: {doubt.quantity} = {doubt.value:g}{why}"
-    return Doubted(poll.target.meter_id, doubt.reason, excerpt)
+    return Doubted(poll.target, doubt.reason, excerpt)

@@ -121,6 +121,8 @@ class ModbusMeters:
     async def _close(self) -> None:
         for server in self._servers:
             await server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus leaves it bare
+        for _ in range(4):  # a request just received reaches its task after three callbacks
+            await asyncio.sleep(0)
         rest = asyncio.all_tasks() - {asyncio.current_task()}
         for task in rest:
             task.cancel()

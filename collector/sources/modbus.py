@@ -202,7 +202,7 @@ class ModbusReader:
         del self._buffer[: len(polls)]
         self._room.set()
         for one in doubted:
-            self._reject(Reason(one.reason), "modbus", one.meter_id, one.excerpt)
+            self._reject(Reason(one.reason), one.target.source, one.target.meter_id, one.excerpt)
         ids = [poll.target.meter_id for poll in polls]
         self._health.heard(ids, polls[-1].at, [poll.response_ms for poll in polls])
         for source in {poll.target.source for poll in polls}:
