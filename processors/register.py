@@ -72,7 +72,7 @@ class Register:
     long_us: Ints
     """Running totals, up to this reading, of time in segments that are measured and long."""
     slope: npt.NDArray[np.int8]
-    """Kind of the segment: 0 none, 1 measured, 2 long (energy known, spread assumed), 3 unstated."""
+    """Kind of the segment: 0 none, 1 measured, 2 long (its spread is assumed), 3 unstated."""
     events: tuple[Ints, Ints, Ints]
     """(code, t, flag number) of what was rejected or repaired; see `EVENTS`."""
 
