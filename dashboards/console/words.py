@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from dashboards.console.reasons import REASONS
+
 LANGUAGES = ("zh", "en")
 
 WORDS: dict[str, tuple[str, str]] = {
@@ -107,6 +109,18 @@ WORDS: dict[str, tuple[str, str]] = {
     "pending": ("待确认触发", "pending"),
     "firing": ("触发中", "firing"),
     "resolved": ("已恢复", "resolved"),
+    "open": ("未确认", "open"),
+    "dispute_accepted": ("申诉成立", "dispute accepted"),
+    "dispute_rejected": ("申诉驳回", "dispute rejected"),
+    "this_day": ("当日", "this day"),
+    "at": ("时间", "at"),
+    "projected_of_contract": ("预计 / 合同需量", "Projected of contract"),
+    "mains_heard": ("在线总表", "main meters heard"),
+    "latest_data": ("最近数据", "latest data"),
+    "of_contract": ("占合同需量", "of contract"),
+    "block_max_day": ("当日最大区间需量", "Maximum block demand"),
+    "role": ("用途", "Role"),
+    "handling": ("处置", "Handling"),
     "acknowledged": ("已确认", "acknowledged"),
     "disputed": ("已申诉", "disputed"),
     "closed": ("已结案", "closed"),
@@ -188,7 +202,7 @@ class Words:
 
     def __call__(self, key: str) -> str:
         """Return the words for `key`; a key the table lacks is shown as it is."""
-        pair = WORDS.get(key)
+        pair = WORDS.get(key) or REASONS.get(key)
         return key if pair is None else pair[LANGUAGES.index(self.language)]
 
     @property

@@ -1,0 +1,33 @@
+"""Why a verdict is undecided or only a clue, in both languages; keys are processors' reasons."""
+
+REASONS: dict[str, tuple[str, str]] = {
+    "no_guide": ("未指定能耗指引", "no guide is named for it"),
+    "no_edition": ("统计期内没有单一有效版本", "no single edition is in force over the period"),
+    "no_row": ("指引中没有该用途的条目", "the guide has no row for this use"),
+    "no_figure": ("该级别没有数值", "no figure is printed at this level"),
+    "no_floor_area": ("未登记建筑面积", "no floor area is declared"),
+    "no_data": ("无数据", "no data"),
+    "meter_without_data": ("有总表全期无数据", "a main meter has no data in the period"),
+    "coverage_below_minimum": ("覆盖率低于下限", "coverage is below the minimum"),
+    "zero_days": ("多日全天读数为零", "many days read zero throughout"),
+    "period_not_over": ("统计期未结束", "the period is not over"),
+    "period_too_short": ("统计期太短", "the period is too short"),
+    "unit_mismatch": ("产量单位与条目不符", "output is declared in another unit"),
+    "shared_meters": ("多个产品共用电表", "several products share the meters"),
+    "not_electricity": ("非用电指标", "the indicator does not count electricity"),
+    "other_carriers": ("缺其他能源品种数据", "other carriers are not declared"),
+    "correction_input_missing": ("缺修正系数的输入", "an input of the correction is missing"),
+    "threshold_not_published": ("限值未公开发布", "the threshold is not published"),
+    "source_not_exact": ("限值缺表号页码", "table and page are not recorded"),
+    "validity_not_published": ("实施日期未核实", "the day of implementation is not published"),
+    "coefficient_not_published": ("折标系数未公开发布", "the coal coefficient is not published"),
+    "meter_not_verified": ("电表无有效检定", "a meter has no valid verification"),
+    "denominator_not_declared": ("分母无申报人", "nobody declared the denominator"),
+    "not_corrected": ("未作允许的修正", "an allowed correction was not applied"),
+    "annualised": ("由短期折算全年", "scaled to a year from a shorter period"),
+    "only_extrapolated": ("仅外推值超限", "only the extrapolated figure is above"),
+    "much_estimated": ("估算占比过高", "too much is estimated"),
+    "electricity_only": ("仅计电力即超限", "electricity alone is above"),
+    "too_little_history": ("历史数据不足，无法预计", "too little history to project"),
+}
+"""Key -> (Chinese, English)."""
