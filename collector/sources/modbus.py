@@ -103,19 +103,21 @@ class ModbusReader:
             self._loop.close()
 
     async def _serve_all(self) -> None:
+        writer = asyncio.create_task(self._write())
         jobs = [asyncio.create_task(self._guard(bus, targets)) for bus, targets in self._buses]
-        jobs.append(asyncio.create_task(self._write()))
         await self._stop.wait()
         for job in jobs:
             job.cancel()
         await asyncio.gather(*jobs, return_exceptions=True)
+        await writer  # not cancelled: what it is journalling must not be journalled twice
         try:
             await self._commit()
         except JournalError as error:
             _log.warning("polls not journalled at the end", count=len(self._buffer), error=error)
 
     async def _guard(self, bus: BusSettings, targets: Sequence[Target]) -> None:
-        while True:
+        # the flag, beside cancellation: before Python 3.12 `wait_for` in pymodbus may swallow that
+        while not self._stop.is_set():
             link = Link(bus)
             try:
                 await self._serve(bus, link, Turns(bus, targets, self._clock, self._loop.time()))
@@ -128,7 +130,7 @@ class ModbusReader:
                 self._up.labels(bus.id).set(0)
 
     async def _serve(self, bus: BusSettings, link: Link, turns: Turns) -> None:
-        while True:
+        while not self._stop.is_set():
             wait = turns.next_in(self._loop.time())
             if wait > 0:
                 await asyncio.sleep(wait)
@@ -183,8 +185,9 @@ class ModbusReader:
 
     async def _write(self) -> None:
         pause = self._commit_every_s
-        while True:
-            await asyncio.sleep(pause)
+        while not self._stop.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), pause)
             try:
                 await self._commit()
                 pause = self._commit_every_s
