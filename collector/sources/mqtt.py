@@ -1,0 +1,114 @@
+"""MQTT source: QoS 1 messages are acknowledged only after the journal's commit.
+
+The broker's session is persistent, so whatever was not acknowledged when we fell, it sends again.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from collector.decode import Message
+from collector.intake import Desk, Intake
+from collector.settings import MqttSettings
+from collector.sources.mqttlink import BrokerError, Connection
+
+LOG = structlog.get_logger()
+_FIRST_PAUSE_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class MqttStatus:
+    """What the operator sees of the connection."""
+
+    connected: bool = False
+    since: datetime | None = None
+    """Instant of the last change of `connected`."""
+    last_message_at: datetime | None = None
+    last_error: str | None = None
+    """Why the last connection ended or was refused; kept after the recovery."""
+
+
+class MqttReader:
+    """Reads the broker for ever in a thread of its own, and reconnects for ever."""
+
+    def __init__(self, settings: MqttSettings, known: frozenset[str], desk: Desk) -> None:
+        self._settings = settings
+        self._desk = desk
+        self._intake = Intake(desk, known, "mqtt", settings.max_payload_bytes)
+        self._stopping = threading.Event()
+        self._wake: Callable[[], None] = lambda: None
+        self._thread = threading.Thread(target=self._run, name="mqtt")
+        self._status = MqttStatus()
+        self._last_message_at: datetime | None = None
+        self._connected = desk.metrics.gauge("mqtt_connected", "1 while the broker is connected")
+        self._lost = desk.metrics.counter("mqtt_lost", "Connections refused or lost")
+
+    def start(self) -> None:
+        """Begin; returns at once, whether or not the broker is there."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Journal and acknowledge what has been received, then disconnect; within 6 s."""
+        self._stopping.set()
+        self._wake()
+        self._thread.join()
+
+    def status(self) -> MqttStatus:
+        """Return the present state of the connection."""
+        return replace(self._status, last_message_at=self._last_message_at)
+
+    def know(self, known: frozenset[str]) -> None:
+        """Accept these meters from now on."""
+        self._intake.known = known
+
+    def _run(self) -> None:
+        pause_s = _FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            error = self._serve()
+            if error is None:
+                break
+            if self._status.connected:
+                pause_s = _FIRST_PAUSE_S
+            self._lost.inc()
+            self._note(connected=False, error=error)
+            LOG.warning("broker_lost", error=error, retry_in_s=pause_s)
+            self._stopping.wait(pause_s)
+            pause_s = min(pause_s * 2, self._settings.reconnect_max_s)
+        self._note(connected=False)
+
+    def _serve(self) -> str | None:
+        """Serve one connection; returns why it ended, None if we ended it."""
+        try:
+            connection = Connection(self._settings, self._take, lambda: self._note(connected=True))
+        except (OSError, ValueError) as error:  # a password or certificate file is missing
+            return str(error)
+        self._wake = connection.wake
+        try:
+            connection.serve(self._stopping)
+        except (BrokerError, OSError) as error:
+            return str(error)
+        except Exception as error:
+            # A bug of ours. The broker keeps what we did not acknowledge: start anew, and be loud.
+            LOG.exception("mqtt_bug")
+            return repr(error)
+        finally:
+            connection.close()
+        return None
+
+    def _take(self, messages: Sequence[Message]) -> "Future[int]":
+        self._last_message_at = self._desk.now()
+        return self._intake.take(messages)
+
+    def _note(self, *, connected: bool, error: str | None = None) -> None:
+        before = self._status
+        changed = before.connected != connected
+        self._connected.set(float(connected))
+        self._status = MqttStatus(
+            connected=connected,
+            since=self._desk.now() if changed else before.since,
+            last_error=error or before.last_error,
+        )
