@@ -37,7 +37,7 @@ energy; `estimated_share` 0..1 of energy_kwh; `days_counted`, `zero_days` meter-
 `silent_meters` those without a single day that counts. Null where nothing is known."""
 
 YEAR_DAYS = 365
-_BLOCK_US = BLOCK.seconds * 1_000_000
+_BLOCK_US = BLOCK.seconds * 1e6  # a float: 96 blocks would overflow the 32 bits of `blocks`
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ Z_90 = 1.2816
 """90 % quantile of the standard normal distribution."""
 KNOWN_DAY = 0.95
 """Least share of a day that must be known for it to speak for the habit."""
-_BLOCK_US = BLOCK.seconds * 1_000_000
+_BLOCK_US = BLOCK.seconds * 1e6  # a float: 96 blocks would overflow the 32 bits of `blocks`
 
 
 @dataclass(frozen=True, slots=True)
