@@ -175,8 +175,8 @@ def crossing(path: Floats, level: Floats) -> Floats:
         level: one a site. Within a day energy is taken as even.
     """
     above = path > level[:, None]
+    ever = above.any(axis=1)
     row, first = np.arange(len(path)), above.argmax(axis=1)
     before = np.where(first > 0, path[row, first - 1], 0.0)
-    gain = path[row, first] - before
-    part = (level - before) / np.where(gain > 0, gain, 1.0)
-    return np.where(above.any(axis=1), first + part, np.nan)
+    gain = np.where(ever, path[row, first] - before, 1.0)
+    return np.where(ever, first + (level - before) / gain, np.nan)
