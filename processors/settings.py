@@ -20,6 +20,9 @@ class VerdictSettings(Strict):
     min_period_days: Annotated[int, Field(ge=1, le=366)] = 365
     """Shortest period (days) a yearly guide may judge. 365: seasons are not extrapolated; a trial
     may set 28, and its overruns are clues."""
+    min_plausible_share: Share = 0.05
+    """A figure below this share of the advanced level is undecided: it is rather part of the site
+    that is metered than a site twenty times better than the best. 0 switches the test off."""
     max_estimated_share: Share = 0.05
     """Greatest share of estimated energy (0..1) under which an overrun may be evidence."""
 
@@ -42,8 +45,6 @@ class EngineSettings(Strict):
     """Longest wait (real s) for the journal before the engine looks around."""
     flush_s: Annotated[float, Field(gt=0, le=600)] = 10.0
     """Real seconds between commits to history: a Delta append costs 25-95 ms."""
-    keep_journal_hours: Annotated[float, Field(gt=0, le=24 * 90)] = 72.0
-    """Site hours the journal keeps readings that are already in history."""
     trim_s: Annotated[float, Field(gt=0)] = 60.0
     """Real seconds between looks at what the journal may forget."""
     verdict_days: Annotated[int, Field(ge=1, le=366)] = 365

@@ -46,6 +46,8 @@ class Reason(StrEnum):
     COVERAGE_BELOW_MINIMUM = "coverage_below_minimum"
     ZERO_DAYS = "zero_days"
     """Coverage is below the minimum because the meter read zero all day on many days."""
+    IMPLAUSIBLY_LOW = "implausibly_low"
+    """So far below the advanced level that the meters cannot be the whole site."""
     PERIOD_NOT_OVER = "period_not_over"
     PERIOD_TOO_SHORT = "period_too_short"
     """The guide is for a year; the period is shorter than the settings allow to annualise."""

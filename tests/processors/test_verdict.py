@@ -172,6 +172,14 @@ def test_months_of_zeros_are_undecided_never_efficient():
     assert verdict(0.0)["outcome"] == "undecided"
 
 
+def test_a_figure_too_good_to_be_the_whole_site_is_undecided():
+    got = verdict(4.0)  # 1.46 kWh/m2 where 30 is advanced
+    assert (got["outcome"], got["reason"]) == ("undecided", "implausibly_low")
+    assert got["actual"] == pytest.approx(1.46)
+    trusting = VerdictSettings(guides={"lodging": "g"}, min_plausible_share=0)
+    assert verdict(4.0, settings=trusting)["outcome"] == "advanced"
+
+
 def test_a_month_may_be_judged_in_a_trial_but_only_as_a_clue():
     may = Period(date(2017, 5, 1), date(2017, 6, 1))
     trial = VerdictSettings(guides={"lodging": "g"}, min_period_days=28)
