@@ -89,6 +89,9 @@ _DAYS: dict[str, tuple[str, str, str]] = {
     ),
 }
 
+_PROCESS = {"one_shift", "two_shift", "three_shift", "furnace"}
+"""Shapes that hardly follow the weather."""
+
 SHAPES: tuple[str, ...] = tuple(_DAYS)
 """Names of the day shapes."""
 
@@ -132,7 +135,8 @@ class Loads:
         areas = np.concatenate([np.zeros((*knots.shape[:2], 1)), steps.cumsum(axis=2)], axis=2)
         index = np.array([SHAPES.index(name) for name in shapes], dtype=np.int64)
         peak = np.array(peak_kw, dtype=np.float64)
-        factor, ripple = _chances(meter_ids, seed)
+        cools = np.array([0.03 if name in _PROCESS else 0.1 for name in shapes])
+        factor, ripple = _chances(meter_ids, cools, seed)
         days = areas[index, :, -1][:, _day_type(np.arange(CYCLE))]
         energy = np.cumsum(factor * days * peak[:, None], axis=1)
         before = np.concatenate([np.zeros((len(index), 1)), energy], axis=1)
@@ -193,11 +197,12 @@ def _day_type(day: Ints) -> Ints:
     return np.asarray(np.maximum(day % 7 - 4, 0), dtype=np.int64)
 
 
-def _chances(meter_ids: Sequence[str], seed: int) -> tuple[Floats, Floats]:
-    """Return the day factors (cooling season peaks in late July) and the ripples."""
+def _chances(meter_ids: Sequence[str], cools: Floats, seed: int) -> tuple[Floats, Floats]:
+    """Return the day factors (cooling peaks in late July, by the share `cools`) and ripples."""
     count = len(meter_ids)
     rng = [np.random.default_rng((seed, *one.encode())) for one in meter_ids]
-    season = 0.9 + 0.1 * np.cos(2 * np.pi * (np.arange(CYCLE) - 205) / CYCLE)
+    heat = np.cos(2 * np.pi * (np.arange(CYCLE) - 205) / CYCLE)
+    season = 1 + cools[:, None] * (heat - 1)
     chance = np.array([one.normal(1, 0.02, CYCLE) for one in rng]).reshape(count, CYCLE)
     share = np.array([one.uniform(0.005, 0.02, 2) for one in rng]).reshape(count, 2)
     cycles = np.array([one.integers((20, 70), (40, 140)) for one in rng]).reshape(count, 2)
