@@ -1,0 +1,141 @@
+"""Gathers the material of an alert from the running system."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from alerting.acts import Act
+from alerting.evidence.material import Material, Scope
+from alerting.evidence.recompute import SLACK
+from alerting.ledger import Alert, Ledger, LedgerError
+from alerting.rules import Rule
+from alerting.subjects import Subject
+from collector.reading import conform
+from collector.site import Site
+from processors.interval import INTERVAL
+from processors.policy.load import Packs
+from processors.policy.pack import TablePack
+from processors.settings import VerdictSettings
+
+DAY = timedelta(days=1)
+
+
+class Past(Protocol):
+    """What is asked of history."""
+
+    def intervals(
+        self, start: datetime, end: datetime, meters: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """Return the latest revisions of blocks with `start` in `[start, end)`."""
+
+    def readings(
+        self, start: datetime, end: datetime, meters: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """Return all received versions measured in `[start, end)`."""
+
+    def neighbours(
+        self, meters: Sequence[str], start: datetime, end: datetime, count: int = 3
+    ) -> pl.DataFrame:
+        """Return the readings next to the span, however far away."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSources:
+    """Where packages are made from."""
+
+    history: Past
+    ledger: Ledger
+    sites: Mapping[str, Site]
+    key: Path
+    """Private key that seals; made on first use."""
+    now: Callable[[], datetime]
+    packs: Packs = field(default_factory=Packs)
+    settings: VerdictSettings = field(default_factory=VerdictSettings)
+    settings_sha256: str = "0" * 64
+    """Digest of the whole settings in force."""
+    software: str = "demandwatch"
+    """Name and version."""
+
+
+def gather(alert_id: str, sources: EvidenceSources) -> Material:
+    """Return the material of one alert: its own site and no other.
+
+    Raises:
+        LedgerError: there is no such alert, or its site is not in the settings any more.
+    """
+    alert = sources.ledger.alert(alert_id)
+    facts = Material.alert_row(alert.facts)
+    site = sources.sites.get(str(facts["site_id"]))
+    if site is None:
+        raise LedgerError(f"site {facts['site_id']!r} of alert {alert_id} is not in the settings")
+    rule = rule_of(alert)
+    start, end = _span(rule, alert, site, sources.now())
+    meters = [meter.id for meter in site.meters]
+    return Material(
+        alert=facts,
+        links=alert.links,
+        rule=rule,
+        site=site,
+        scope=Scope(start=start, end=end, settings=sources.settings),
+        readings=_readings(sources.history, meters, start, end),
+        intervals=_intervals(sources.history, meters, start, end),
+        packs=tuple(_packs(rule, alert, sources.packs)),
+    )
+
+
+def rule_of(alert: Alert) -> Rule:
+    """Return the rule as it was when the alert fired."""
+    fired = next(link for link in alert.links if link.act is Act.FIRED)
+    return Rule.model_validate(fired.facts()["rule"])
+
+
+def _span(rule: Rule, alert: Alert, site: Site, now: datetime) -> tuple[datetime, datetime]:
+    """Return the blocks to pack: the whole local days, month or period the alert is about."""
+    zone = ZoneInfo(site.timezone)
+    since, fired = alert.facts["since"], alert.facts["fired_at"]
+    if not isinstance(since, datetime) or not isinstance(fired, datetime):
+        raise LedgerError("the alert has no times")  # the ledger never stores such a one
+    row = next(link for link in alert.links if link.act is Act.FIRED).facts()["row"]
+    values: Mapping[str, object] = row if isinstance(row, dict) else {}
+    if rule.on is Subject.VERDICT:
+        days = (date.fromisoformat(str(values[name])) for name in ("period_start", "period_end"))
+        first, last = days
+        return _midnight(first, zone), _midnight(last, zone)
+    if rule.on is Subject.QUOTA:
+        return _midnight(date.fromisoformat(str(values["month"])), zone), fired
+    local = fired.astimezone(zone).date()
+    end = _midnight(local + DAY, zone)
+    return _midnight(since.astimezone(zone).date(), zone), max(fired, min(end, now))
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _readings(past: Past, meters: list[str], start: datetime, end: datetime) -> pl.DataFrame:
+    wide = start - SLACK, end + SLACK
+    parts = [past.readings(*wide, meters), past.neighbours(meters, *wide)]
+    return pl.concat([conform(part) for part in parts]).unique(maintain_order=True)
+
+
+def _intervals(past: Past, meters: list[str], start: datetime, end: datetime) -> pl.DataFrame:
+    found = past.intervals(start, end, meters).filter(pl.col("end") <= end)
+    return found.select(pl.col(name).cast(kind) for name, kind in INTERVAL.items())
+
+
+def _packs(rule: Rule, alert: Alert, packs: Packs) -> Iterable[TablePack]:
+    """Yield the edition the verdict names, cut down to its row."""
+    if rule.on is not Subject.VERDICT:
+        return
+    row = next(link for link in alert.links if link.act is Act.FIRED).facts()["row"]
+    if not isinstance(row, dict):
+        return
+    pack = packs.table(str(row.get("pack_id")), str(row.get("edition")))
+    if pack is not None:
+        kept = tuple(one for one in pack.rows if one.id == row.get("row_id"))
+        yield pack.model_copy(update={"rows": kept})
