@@ -47,6 +47,20 @@ MONTH: dict[str, pl.DataType] = (
 """As DAY, over the local month whose first day is `month`; `days` with energy, of `days_expected`
 in the month. `coverage` counts days without a row as not covered."""
 
+USED = (
+    "meter_id",
+    "start",
+    "energy_kwh",
+    "demand_kw",
+    "max_demand_kw",
+    "max_demand_at",
+    "coverage",
+    "quality",
+    "revision",
+    "computed_at",
+)
+"""The INTERVAL columns a day is made of."""
+
 _BLOCK_US = BLOCK.seconds * 1_000_000
 _BLOCK_H = BLOCK.seconds / 3600
 _NO_TIME = pl.lit(None, UTC_US)
@@ -60,11 +74,11 @@ def local(intervals: pl.DataFrame, zones: pl.DataFrame) -> pl.DataFrame:
         zones: `meter_id`, `timezone`; other columns are ignored.
     """
     known = intervals.join(zones.select("meter_id", "timezone"), on="meter_id")
-    parts = [
-        part.with_columns(day=pl.col("start").dt.convert_time_zone(str(zone)).dt.date())
-        for (zone,), part in known.partition_by("timezone", as_dict=True).items()
-    ]
-    return pl.concat(parts) if parts else known.with_columns(day=pl.lit(None, pl.Date()))
+    day = pl.lit(None, pl.Date())
+    for zone in zones["timezone"].unique():
+        here = pl.col("start").dt.convert_time_zone(zone).dt.date()
+        day = pl.when(pl.col("timezone") == zone).then(here).otherwise(day)
+    return known.with_columns(day.alias("day"))
 
 
 def bounded(days: pl.DataFrame, length: str = "1d") -> pl.DataFrame:
@@ -93,7 +107,7 @@ def day_rows(intervals: pl.DataFrame, zones: pl.DataFrame, now: datetime) -> pl.
     """Return the DAY row of each meter and local day that has any interval, revision 0.
 
     Args:
-        intervals: latest INTERVAL rows of whole days, in any order.
+        intervals: latest INTERVAL rows (columns USED) of whole days, in any order.
         zones: `meter_id`, `timezone`; meters absent here have no days.
         now: what has ended is expected; a block that ended last may still be on its way.
     """

@@ -14,7 +14,7 @@ import polars as pl
 from collector.reading import UTC_US
 from processors.book import Book
 from processors.history import since
-from processors.history.days import DAY, bounded, day_rows, local
+from processors.history.days import DAY, USED, bounded, day_rows, local
 from processors.history.latest import latest, latest_intervals
 from processors.history.recent import FIRST
 from processors.history.tables import Meters, Tables, by_day, of
@@ -38,6 +38,8 @@ _OPEN: dict[str, pl.DataType] = {
 `touched` the number of flushes before its last row came."""
 _PAIRS = 20_000
 """Most days computed at once: two million intervals."""
+_PAIRS_A_FLUSH = 1_000
+"""Most days a flush stores: about 50 ms; `store` does the rest in the background."""
 _APART = timedelta(days=7)
 """Days further apart are read apart, so that nothing in between is."""
 
@@ -47,7 +49,7 @@ class Fold:
 
     def __init__(self, tables: Tables, book: Book, *, readonly: bool) -> None:
         self._tables, self._readonly = tables, readonly
-        self._lock = threading.Lock()
+        self._lock, self._storing = threading.Lock(), threading.Lock()
         self._flushes = 0
         self._open = pl.DataFrame(schema=_OPEN)
         if not readonly:
@@ -62,25 +64,41 @@ class Fold:
                 pl.first("start", "end"), pl.min("oldest"), pl.max("newest", "touched")
             )
 
-    def flush(self, book: Book, now: datetime, rows: Rows) -> None:
-        """Store the days that are over and got no row since the last flush."""
+    def flushed(self, book: Book, now: datetime, rows: Rows) -> None:
+        """Count a flush, and store a few of the days that are over: a flush must stay short."""
         with self._lock:
-            over = (pl.col("end") <= now) & (pl.col("touched") < self._flushes)
-            ripe = self._open.filter(over)
             self._flushes += 1
+        if self._storing.acquire(blocking=False):
+            try:
+                self._store(self._over(now).head(_PAIRS_A_FLUSH), book, now, rows)
+            finally:
+                self._storing.release()
+
+    def store(self, book: Book, now: datetime, rows: Rows) -> None:
+        """Store every day that is over and got no row since the flush before the last."""
+        with self._storing:
+            while (ripe := self._over(now).head(_PAIRS)).height:
+                self._store(ripe, book, now, rows)
+
+    def _over(self, now: datetime) -> pl.DataFrame:
+        with self._lock:
+            settled = pl.col("touched") < self._flushes - 1
+            return self._open.filter((pl.col("end") <= now) & settled).sort("day", "meter_id")
+
+    def _store(self, ripe: pl.DataFrame, book: Book, now: datetime, rows: Rows) -> None:
         if ripe.is_empty():
             return
-        stored = self._stored(ripe, None)
+        stored = self._stored(ripe)
         fresh = _revised(_computed(ripe, book, now, rows, None), stored)
-        fresh = fresh.join(stored, on=[*_KEY, "computed_at"], how="anti")
-        with self._lock:
-            again = ripe.select(*_KEY, "touched")
-            rest = self._open.join(again, on=[*_KEY, "touched"], how="anti")
-        if fresh.height:
-            self._tables.days.append(fresh, {_MARK: _folded_through(rest, ripe)})
+        news = fresh.join(stored, on=[*_KEY, "computed_at"], how="anti")
+        done = ripe.select(*_KEY, "touched")
+        if news.height:
+            with self._lock:
+                rest = self._open.join(done, on=done.columns, how="anti")
+            self._tables.days.append(news, {_MARK: _folded_through(rest, ripe)})
             self._tables.days.refresh()
         with self._lock:
-            self._open = self._open.join(again, on=[*_KEY, "touched"], how="anti")
+            self._open = self._open.join(done, on=done.columns, how="anti")
 
     def days(
         self,
@@ -115,14 +133,14 @@ class Fold:
         self._tables.days.refresh()
         mark = self._tables.days.mark(_MARK)
         after = FIRST if mark is None else _EPOCH + timedelta(microseconds=mark)
-        return _opened(since.keys(self._tables.intervals, after), book, -1)
+        return _opened(since.keys(self._tables.intervals, after), book, -2)
 
-    def _stored(self, pairs: pl.DataFrame, meters: Meters) -> pl.DataFrame:
+    def _stored(self, pairs: pl.DataFrame) -> pl.DataFrame:
         first, last = pairs["day"].min(), pairs["day"].max()
         if not (isinstance(first, date) and isinstance(last, date)):
             return pl.DataFrame(schema=DAY)
         table = self._tables.days
-        rows = by_day(table, table.files(), first, last + timedelta(days=1), meters)
+        rows = by_day(table, table.files(), first, last + timedelta(days=1), None)
         return latest(rows.join(pairs, on=_KEY, how="semi"), *_KEY)
 
 
@@ -143,7 +161,8 @@ def _computed(
         start, end = run["start"].min(), run["end"].max()
         if isinstance(start, datetime) and isinstance(end, datetime):
             meters = run["meter_id"].unique().to_list()
-            blocks = latest_intervals(rows(start, end, meters, as_of))
+            some = meters if 2 * len(meters) < book.meters.height else None
+            blocks = latest_intervals(rows(start, end, some, as_of).select(USED), ordered=False)
             made = day_rows(blocks, book.meters, now)
             found.append(made.join(run, on=_KEY, how="semi"))
     return pl.concat(found)

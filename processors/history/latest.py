@@ -6,8 +6,8 @@ _SECONDS = 1 << 33
 """Room for the epoch seconds of any block start until the year 2242."""
 
 
-def latest_intervals(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the latest revision of each (meter_id, start), sorted by both.
+def latest_intervals(rows: pl.DataFrame, *, ordered: bool = True) -> pl.DataFrame:
+    """Return the latest revision of each (meter_id, start), sorted by both if `ordered`.
 
     The latest is the row with the greatest (computed_at, revision). One integer key stands for
     meter and start: ten times as fast as sorting by the text, and a day of 10,000 meters is a
@@ -19,7 +19,7 @@ def latest_intervals(rows: pl.DataFrame) -> pl.DataFrame:
     keyed = rows.select(key=key)["key"]
     order = keyed.arg_sort()
     if not (keyed.gather(order).diff() == 0).any():
-        return rows[order]
+        return rows[order] if ordered else rows
     full = rows.with_columns(_key=keyed).sort("_key", "computed_at", "revision")
     return full.filter((pl.col("_key") != pl.col("_key").shift(-1)).fill_null(value=True)).drop(
         "_key"

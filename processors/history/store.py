@@ -122,7 +122,7 @@ class History:
                 with self._lock:
                     self._recent.settle(len(intervals))
                     self._settled("intervals", seq)
-            self._fold.flush(book, now, self._rows)
+            self._fold.flushed(book, now, self._rows)
             return seq
 
     def add_verdicts(self, verdicts: pl.DataFrame) -> int:
@@ -138,8 +138,14 @@ class History:
             return news.height
 
     def maintain(self, limits: Tidy | None = None) -> int:
-        """Compact, checkpoint and vacuum; safe beside reads and writes; return the rewrites."""
+        """Store finished days, compact, checkpoint and vacuum; return the partitions rewritten.
+
+        For a background thread: safe beside reads, `add` and `flush`.
+        """
         self._writable()
+        with self._lock:
+            book = self._book
+        self._fold.store(book, self._now(), self._rows)
         done = sum(table.tidy(limits or Tidy()) for table in self._tables.all)
         with self._flushing, self._lock:
             for table in self._tables.all:
