@@ -16,6 +16,7 @@ from dashboards.view_alerts import AlertDetail, AlertRow
 from dashboards.view_city import City
 from dashboards.view_site import SitePage
 from processors.live import Live
+from processors.quota import burn_down, first_day
 
 _RESOLVED_SHOWN = 500
 _ACTIVE_SHOWN = 5000
@@ -33,6 +34,7 @@ class Desk:
         self.settings = settings
         self._now_views = Kept(settings.refresh_s / 2)
         self._day_views = Kept(settings.refresh_s)
+        self._slow_views = Kept(5 * settings.refresh_s)
         self._past_views = Kept(60.0)
 
     @cached_property
@@ -78,11 +80,13 @@ class Desk:
             ("limits", self.sources.now().date()),
             lambda: fleet.limits(self.sources.sites, self.sources.now()),
         )
-        return self._now_views.get("running", lambda: fleet.running(self.fleet(), facts))
+        return self._now_views.get(
+            "running", lambda: fleet.running(self.fleet(), facts, self.sources.book)
+        )
 
     def accounts(self) -> pl.DataFrame:
         """Return the latest ACCOUNT of each site."""
-        return self._day_views.get(
+        return self._slow_views.get(
             "accounts",
             lambda: self.sources.accounts().sort("month").unique("site_id", keep="last"),
         )
@@ -140,28 +144,32 @@ class Desk:
             total=totals[0],
             yesterday_total=totals[1],
             running=view_site.running_of(running),
-            quota=self._quota(site, today),
+            quota=self._quota(site),
             intensities=self._intensities(site),
             meters=self._meters(site, shown, now),
             alerts=tuple(row for row in self.alerts() if row.site_id == site.id),
             latest_day=self._latest_day(site),
         )
 
-    def _quota(self, site: Site, today: date) -> view_site.Quota | None:
+    def _quota(self, site: Site) -> view_site.Quota | None:
         account = self.accounts().filter(site_id=site.id)
         if account.is_empty():
             return None
-        mains = [one.id for one in site.meters if one.role == "main"]
         row = account.row(0, named=True)
-        days = self._day_views.get(
-            ("days", site.id),
-            lambda: self.sources.history.days(row["month"], today + timedelta(days=1), mains),
+        return view_site.quota_of(
+            row,
+            self._slow_views.get(("burn", site.id), lambda: self._burn_down(site, row["month"])),
         )
-        running = curve.total(self.curve(today, site), self.sources.now())
-        return view_site.quota_of(row, view_site.site_days(days, len(mains), today, running))
+
+    def _burn_down(self, site: Site, month: date) -> pl.DataFrame:
+        lookback, now = self.sources.lookback_days, self.sources.now()
+        mains = [one.id for one in site.meters if one.role == "main"]
+        until = now.astimezone(ZoneInfo(site.timezone)).date() + timedelta(days=1)
+        days = self.sources.history.days(first_day(month, lookback), until, mains)
+        return burn_down(days, [site], now, lookback, month)
 
     def _intensities(self, site: Site) -> tuple[view_verdict.Intensity, ...]:
-        verdicts = self._past_views.get("verdicts", self.sources.verdicts)
+        verdicts = self._slow_views.get("verdicts", self.sources.verdicts)
         return view_verdict.intensities(verdicts, self.sources.packs, site.id)
 
     def _meters(self, site: Site, day: date, now: datetime) -> tuple[view_site.MeterRow, ...]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -11,7 +11,7 @@ import polars as pl
 from collector.reading import UTC_US
 from collector.site import Site, in_force
 from processors.book import Book
-from processors.interval import BLOCK
+from processors.running import site_running
 
 
 class Voice(StrEnum):
@@ -52,13 +52,11 @@ RUNNING: dict[str, pl.DataType] = {
     "quota_month_kwh": pl.Float64(),
     "allowed_kw": pl.Float64(),
 }
-"""One row a site. Sums over its main meters; energy, projection and `allowed_kw` are null unless
-every main meter is heard in the same running block. `allowed_kw` is the mean power the site may
-draw until the block's end so that its block demand stays at the contract demand:
-(contract x 0.25 h - energy so far) / time left; below zero the contract demand is passed."""
+"""One row a site. `power_kw` sums the main meters that are heard (`heard_mains` of `mains`);
+energy, projection and `allowed_kw` are SITE_RUNNING's, null unless every main meter is heard in the
+same running block; `measured_at` is the newest reading among them."""
 
 _MOMENTARY = ("power_kw", "block_start", "energy_so_far_kwh", "projected_demand_kw")
-_HOURS = BLOCK / timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,34 +135,21 @@ def limits(sites: Iterable[Site], now: datetime) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=kinds | {"quota_month_kwh": pl.Float64()}, orient="row")
 
 
-def running(rows: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
-    """Return RUNNING from FLEET `rows` and the `limits` of all sites.
-
-    The allowed power follows from block demand = energy of the block / 0.25 h.
-    """
+def running(rows: pl.DataFrame, facts: pl.DataFrame, book: Book) -> pl.DataFrame:
+    """Return RUNNING from FLEET `rows` and the `limits` of all sites; silent meters say nothing."""
     heard = pl.col("voice") == Voice.HEARD.value
-    block = pl.col("block_start").max()
-    whole = (heard & (pl.col("block_start") == block)).all()
-    sums = (
+    contract = facts.select("site_id", "contract_demand_kw")
+    blocks = site_running(rows.filter(heard), contract, book).rename({"at": "measured_at"})
+    power = (
         rows.filter("is_main")
-        .group_by("site_id", maintain_order=True)
+        .group_by("site_id")
         .agg(
             pl.when(heard.any()).then(pl.col("power_kw").sum()).alias("power_kw"),
             heard.sum().alias("heard_mains"),
             pl.len().alias("mains"),
-            pl.when(whole).then(block).alias("block_start"),
-            pl.when(whole).then(pl.col("measured_at").max()).alias("measured_at"),
-            _if_all_known("energy_so_far_kwh", whole),
-            _if_all_known("projected_demand_kw", whole),
         )
     )
-    left_h = (pl.col("block_start") + BLOCK - pl.col("measured_at")).dt.total_seconds() / 3600
-    room = pl.col("contract_demand_kw") * _HOURS - pl.col("energy_so_far_kwh")
-    joined = facts.join(sums, on="site_id", how="left", maintain_order="left")
-    return joined.with_columns(allowed_kw=pl.when(left_h > 0).then(room / left_h)).select(
-        pl.col(name).cast(kind) for name, kind in RUNNING.items()
-    )
-
-
-def _if_all_known(name: str, whole: pl.Expr) -> pl.Expr:
-    return pl.when(whole & pl.col(name).is_not_null().all()).then(pl.col(name).sum()).alias(name)
+    blocks = blocks.drop("power_kw", "contract_demand_kw")
+    joined = facts.join(power, on="site_id", how="left", maintain_order="left")
+    joined = joined.join(blocks, on="site_id", how="left", maintain_order="left")
+    return joined.select(pl.col(name).cast(kind) for name, kind in RUNNING.items())

@@ -64,6 +64,8 @@ class Sources:
     """The Prometheus text exposition."""
     ready: Callable[[], Mapping[str, str]]
     """What is not ready yet, part -> problem; empty when all is."""
+    lookback_days: int = 28
+    """History a quota's projection rests on: the processors' setting."""
     health: Callable[[], pl.DataFrame] | None = None
     """The collector's health: columns meter_id and last_error at least; None: not known here."""
     rejects: RejectsReader | None = None

@@ -57,9 +57,13 @@ class Quota:
 
     month: date
     quota_kwh: float
-    days: pl.DataFrame
-    """Columns day, energy_kwh, cumulative_kwh, coverage; one row a day up to the present one; a day
-    without data is null in both, its energy is not in the sum (see coverage)."""
+    curve: pl.DataFrame
+    """BURN_DOWN rows of the site, one a day of the month."""
+    at: datetime
+    """The instant of the statement."""
+    start: datetime
+    end: datetime
+    """Bounds of the month, UTC."""
     energy_kwh: float | None
     used_ratio: float | None
     projected_kwh: float | None
@@ -81,6 +85,10 @@ class Quota:
     def length(self) -> int:
         """Days of the month."""
         return calendar.monthrange(self.month.year, self.month.month)[1]
+
+    def elapsed(self, at: datetime) -> float:
+        """Return how many days of the month had passed at an instant."""
+        return (at - self.start) / (self.end - self.start) * self.length
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +154,19 @@ def meter_row(meter: Meter, heard: Mapping[str, object], energy: Total) -> Meter
     )
 
 
-def quota_of(account: Mapping[str, object], days: pl.DataFrame) -> Quota | None:
-    """Return the month's account from one ACCOUNT row and the site's days; None without a quota.
-
-    Args:
-        account: one row of quota accounts.
-        days: columns day, energy_kwh, coverage; the site's days of the month, the running one last.
-    """
+def quota_of(account: Mapping[str, object], curve: pl.DataFrame) -> Quota | None:
+    """Return the month's account from one row of ACCOUNT and the site's BURN_DOWN rows."""
     quota, month = number(account, "quota_kwh"), account.get("month")
-    if quota is None or not isinstance(month, date):
+    at, start, end = (instant(account, name) for name in ("at", "start", "end"))
+    if quota is None or not isinstance(month, date) or not (at and start and end):
         return None
     return Quota(
         month=month,
         quota_kwh=quota,
-        days=days.sort("day").with_columns(cumulative_kwh=pl.col("energy_kwh").cum_sum()),
+        curve=curve.sort("day"),
+        at=at,
+        start=start,
+        end=end,
         energy_kwh=number(account, "energy_kwh"),
         used_ratio=number(account, "used_ratio"),
         projected_kwh=number(account, "projected_kwh"),
@@ -174,28 +181,6 @@ def quota_of(account: Mapping[str, object], days: pl.DataFrame) -> Quota | None:
         surcharge_yuan=number(account, "surcharge_yuan"),
         surcharge_provenance=str(account.get("surcharge_provenance") or ""),
     )
-
-
-def site_days(days: pl.DataFrame, meters: int, day: date, running: Total) -> pl.DataFrame:
-    """Sum DAY rows of a site's `meters` main meters by day; the running `day` from its curve.
-
-    Returns:
-        Columns day, energy_kwh (null if no meter has any), coverage (absent meters count 0).
-    """
-    known = pl.col("energy_kwh").is_not_null().any()
-    past = (
-        days.filter(pl.col("day") < day)
-        .group_by("day")
-        .agg(
-            pl.when(known).then(pl.col("energy_kwh").sum()).alias("energy_kwh"),
-            (pl.col("coverage").fill_null(0.0).sum() / max(meters, 1)).alias("coverage"),
-        )
-        .sort("day")
-    )
-    last = pl.DataFrame(
-        [(day, running.energy_kwh, running.coverage)], schema=past.schema, orient="row"
-    )
-    return pl.concat([past, last])
 
 
 def number(row: Mapping[str, object], name: str) -> float | None:

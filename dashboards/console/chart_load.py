@@ -10,6 +10,7 @@ from dashboards.console.chart_style import (
     LINE,
     LOAD,
     OVER,
+    PANEL,
     PAST,
     SOFT,
     TEXT,
@@ -44,6 +45,7 @@ def load_curve(
     labels = today["label"].to_list()
     series = [
         _gaps(today, at),
+        _above(today, contract_kw, t),
         _line(t("yesterday"), _aligned(yesterday, labels), PAST, 1.6),
         _line(t("today"), _rounded(today), LOAD, 2.6) | _today_marks(today, at, contract_kw, t),
         _doubts(today, t),
@@ -55,7 +57,6 @@ def load_curve(
         "tooltip": tooltip("axis") | {":valueFormatter": in_unit("kW")},
         "xAxis": _category(labels),
         "yAxis": [value_axis("kW", _top(contract_kw, today, yesterday)), _hidden()],
-        "visualMap": _above(contract_kw),
         "series": series,
     }
 
@@ -116,7 +117,14 @@ def _today_marks(today: pl.DataFrame, at: datetime, contract_kw: float | None, t
             ":symbolSize": "dwPx(.5)",
             "silent": True,
             "itemStyle": {"color": TEXT},
-            "label": {"position": "top", "color": TEXT, ":fontSize": "dwPx(.95)"},
+            "label": {
+                "position": "top",
+                "color": TEXT,
+                ":fontSize": "dwPx(.95)",
+                "backgroundColor": PANEL,
+                "padding": [2, 5],
+                "borderRadius": 4,
+            },
             "data": peaks,
         },
     }
@@ -136,6 +144,7 @@ def _gaps(today: pl.DataFrame, at: datetime) -> Options:
         "type": "bar",
         "yAxisIndex": 1,
         "barWidth": "101%",
+        "barGap": "-100%",
         "silent": True,
         "tooltip": {"show": False},
         "itemStyle": {"color": "rgba(120,140,158,.13)", "decal": stripes},
@@ -155,7 +164,7 @@ def _doubts(today: pl.DataFrame, t: Words) -> Options:
         "silent": True,
         "tooltip": {"show": False},
         "z": 5,
-        "itemStyle": {"color": "#111921", "borderColor": DOUBT, "borderWidth": 1.8},
+        "itemStyle": {"color": PANEL, "borderColor": DOUBT, "borderWidth": 1.8},
         "data": list(zip(rows["label"], _rounded(rows), strict=True)),
     }
 
@@ -183,15 +192,19 @@ def _projection(today: pl.DataFrame, running: Running | None, t: Words) -> Optio
     }
 
 
-def _above(contract_kw: float | None) -> Options:
-    """Colour what lies above the contract demand with the one colour of overrun."""
-    limit = contract_kw or 1e15
+def _above(today: pl.DataFrame, contract_kw: float | None, t: Words) -> Options:
+    """Fill the blocks above the contract demand with the one colour of overrun."""
+    limit = contract_kw or float("inf")
+    over = pl.when(pl.col("demand_kw") > limit).then(pl.col("demand_kw").round(1))
     return {
-        "show": False,
-        "seriesIndex": 2,
-        "dimension": 1,
-        "pieces": [{"lte": limit, "color": LOAD}, {"gt": limit, "color": OVER}],
-        "outOfRange": {"color": LOAD},
+        "name": t("contract_demand"),
+        "type": "bar",
+        "barWidth": "101%",
+        "barGap": "-100%",
+        "silent": True,
+        "tooltip": {"show": False},
+        "itemStyle": {"color": OVER, "opacity": 0.55},
+        "data": today.select(over.alias("over"))["over"].to_list(),
     }
 
 

@@ -1,7 +1,5 @@
 """The monthly quota's burn-down as a chart (ECharts options); pure dictionaries."""
 
-from datetime import date
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from dashboards.console.chart_style import (
@@ -28,11 +26,8 @@ def burn_down(quota: Quota, timezone: str, t: Words) -> Options:
 
     The x axis counts days elapsed: 1 is the end of the first day.
     """
-    points = [
-        [_elapsed(day, quota), None if total is None else round(total, 1)]
-        for day, total in quota.days.select("day", "cumulative_kwh").iter_rows()
-    ]
-    top = max(quota.quota_kwh, quota.projected_high_kwh or quota.projected_kwh or 0.0) * 1.12
+    top = max(quota.quota_kwh, quota.projected_high_kwh or 0.0, quota.energy_kwh or 0.0) * 1.15
+    pace = [[0.0, 0.0], *_path(quota, "pace_kwh")]
     return {
         "animation": False,
         "grid": grid(4.6),
@@ -40,60 +35,66 @@ def burn_down(quota: Quota, timezone: str, t: Words) -> Options:
         "xAxis": _days(quota.length),
         "yAxis": value_axis("kWh", float(f"{top:.2g}")),
         "series": [
-            _straight(t("even_pace"), [[0, 0], [quota.length, quota.quota_kwh]], PAST, "dotted"),
-            _band(quota, points, low=True, t=t),
-            _band(quota, points, low=False, t=t),
-            _straight(t("projected"), _ahead(quota, points, quota.projected_kwh), TEXT, "dashed"),
-            _cumulative(quota, points, timezone, t),
+            _straight(t("even_pace"), pace, PAST, "dotted"),
+            _bound(_ahead(quota, "low_kwh"), t),
+            _bound(_ahead(quota, "high_kwh"), t),
+            _straight(t("projected"), _ahead(quota, "projected_kwh"), TEXT, "dashed"),
+            _stated(quota, timezone, t),
         ],
     }
 
 
-def _elapsed(day: date, quota: Quota) -> int:
-    return (day - quota.month).days + 1
+Points = list[list[float]]
 
 
-def _ahead(quota: Quota, points: list[list[Any]], end: float | None) -> list[list[Any]]:
-    """The straight way from the last known sum to the projected end of the month."""
-    known = [point for point in points if point[1] is not None]
-    if end is None or not known:
-        return []
-    return [known[-1], [quota.length, round(end, 1)]]
+def _path(quota: Quota, name: str) -> Points:
+    """The known ends of days of one of the curves."""
+    rows = quota.curve.select("day", name).drop_nulls()
+    return [[(day - quota.month).days + 1, round(kwh, 1)] for day, kwh in rows.iter_rows()]
 
 
-def _straight(name: str, data: list[list[Any]], color: str, dash: str) -> Options:
+def _so_far(quota: Quota) -> Points:
+    """The ends of the days that are over, and where the month stands now."""
+    now = quota.elapsed(quota.at)
+    past = [point for point in _path(quota, "energy_kwh") if point[0] <= now]
+    if quota.energy_kwh is None:
+        return past
+    return [*past, [round(now, 3), round(quota.energy_kwh, 1)]]
+
+
+def _ahead(quota: Quota, name: str) -> Points:
+    """The way from where the month stands to its projected end."""
+    now = quota.elapsed(quota.at)
+    path = [point for point in _path(quota, name) if point[0] > now]
+    return [*_so_far(quota)[-1:], *path] if path else []
+
+
+def _straight(name: str, data: Points, color: str, dash: str) -> Options:
     return {
         "name": name,
         "type": "line",
         "showSymbol": False,
         "data": data,
         "color": color,
-        "lineStyle": {"type": dash, "width": 1.6},
+        "lineStyle": {"type": dash, ":width": "Math.max(1.6, dwPx(.1))"},
         "silent": True,
     }
 
 
-def _band(quota: Quota, points: list[list[Any]], *, low: bool, t: Words) -> Options:
-    end = quota.projected_low_kwh if low else quota.projected_high_kwh
-    return _straight(t("range"), _ahead(quota, points, end), SOFT, "dotted") | {
-        "lineStyle": {"type": "dotted", "width": 1, "opacity": 0.7},
-    }
+def _bound(data: Points, t: Words) -> Options:
+    return _straight(t("range"), data, SOFT, "dotted")
 
 
-def _cumulative(quota: Quota, points: list[list[Any]], timezone: str, t: Words) -> Options:
+def _stated(quota: Quota, timezone: str, t: Words) -> Options:
     text = f"{t('quota_month')} {quota.quota_kwh:,.0f} kWh"
     lines = [mark_line({"yAxis": quota.quota_kwh}, OVER, text, "insideStartTop", "solid")]
     if quota.crosses_at is not None:
-        when = quota.crosses_at.astimezone(ZoneInfo(timezone))
-        elapsed = when.day - 1 + when.hour / 24 + when.minute / 1440
-        label = f"{when:%m-%d %H:%M}"
-        lines.append(
-            mark_line({"xAxis": round(elapsed, 3)}, OVER, label, "insideStartBottom", "dashed")
-        )
-    return _straight(t("cumulative"), [[0, 0], *points], LOAD, "solid") | {
+        label = quota.crosses_at.astimezone(ZoneInfo(timezone)).strftime("%m-%d %H:%M")
+        where: Options = {"xAxis": round(quota.elapsed(quota.crosses_at), 3)}
+        lines.append(mark_line(where, OVER, label, "end", "dashed"))
+    return _straight(t("cumulative"), [[0.0, 0.0], *_so_far(quota)], LOAD, "solid") | {
         "lineStyle": {":width": "Math.max(2.6, dwPx(.16))"},
         "areaStyle": {"opacity": 0.13},
-        "connectNulls": False,
         "markLine": {"symbol": "none", "silent": True, "animation": False, "data": lines},
     }
 

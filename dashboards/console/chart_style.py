@@ -8,7 +8,7 @@ from typing import Any
 Options = dict[str, Any]
 
 LOAD, PAST, OVER, DOUBT = "#62d2c3", "#6d8294", "#ff5b52", "#f5b83d"
-TEXT, SOFT, LINE = "#f1f5f8", "#a9bac8", "#22303d"
+TEXT, SOFT, LINE, PANEL = "#f1f5f8", "#a9bac8", "#22303d", "#111921"
 THOUSANDS = "v => v.toLocaleString('en')"
 
 

@@ -160,5 +160,5 @@ def _acknowledge(desk: Desk, screen: Screen[AlertDetail], t: Words) -> None:
                 ui.notify(str(problem), type="warning")
             screen.show(await asyncio.to_thread(desk.alert, screen.view.alert.id))
 
-        ui.button(t("acknowledge"), on_click=act).props("unelevated no-caps")
+        ui.button(t("acknowledge"), on_click=act, color=None).props("unelevated no-caps")
     screen.also(lambda view: row.set_visibility(view.alert.open))

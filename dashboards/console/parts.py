@@ -51,9 +51,10 @@ def voice(name: str, silent_s: float | None, t: Words) -> str:
     return f'<span class="doubt">○ {escape(t("never"))}</span>'
 
 
-def provenance(name: str, t: Words) -> str:
+def provenance(names: str, t: Words) -> str:
     """A visible mark on every threshold that is not published; nothing on one that is."""
-    return "" if name in ("", "published") else text.tag(t(name), "doubt")
+    told = [t(name) for name in names.split(", ") if name not in {"", "published"}]
+    return text.tag(" / ".join(told), "doubt") if told else ""
 
 
 def alert(row: AlertRow, t: Words, timezone: str) -> str:
@@ -79,11 +80,12 @@ def address(path: str, **query: str) -> str:
     return escape(f"{path}?{told}" if told else path)
 
 
-def table(heads: Iterable[tuple[str, str]], rows: Iterable[str]) -> str:
+def table(heads: Iterable[tuple[str, str]], rows: Iterable[str], look: str = "") -> str:
     """A table; `heads` are (class, words), `rows` are HTML."""
     cells = "".join(f'<th class="{look}">{escape(words)}</th>' for look, words in heads)
     return (
-        f'<table class="rows"><thead><tr>{cells}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        f'<table class="rows {look}"><thead><tr>{cells}</tr></thead>'
+        f"<tbody>{''.join(rows)}</tbody></table>"
     )
 
 
@@ -99,11 +101,11 @@ def status(live: Live, timezone: str, t: Words) -> str:
     )
 
 
-def legend(t: Words, before: str, *, contract: bool) -> str:
-    """What the marks of a load curve mean; `before` names the other day."""
+def legend(t: Words, day: str, before: str, *, contract: bool) -> str:
+    """What the marks of a load curve mean; `day` and `before` name the two days."""
     limit = f'<i class="over"></i>{escape(t("contract_demand"))}' if contract else ""
     return (
-        f'<span class="legend push"><i class="today"></i>{escape(t("this_day"))}'
+        f'<span class="legend push"><i class="today"></i>{escape(day)}'
         f'<i class="past"></i>{escape(before)}{limit}'
         f'<i class="mark"></i>{escape(t("estimated"))} / {escape(t("partial"))}'
         f'<i class="gap"></i>{escape(t("no_data"))}</span>'

@@ -1,6 +1,7 @@
 """The Alerts page's list, filters and timeline; pure HTML from the view model."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from html import escape
 
 from dashboards.console import parts, text
@@ -79,26 +80,29 @@ def detail(view: AlertDetail, timezone: str, t: Words, *, download: bool) -> str
         f'<div class="says-big">{escape(t.pick(row.text))}</div>'
         f'<div class="soft">{escape(t("rule"))} {escape(row.rule_id)} · {escape(t("subject"))} '
         f"{escape(row.subject_id)} · {escape(row.id)}</div>"
-        f'<div class="title"><b>{escape(t("values"))}</b></div>{_figures(view)}'
+        f'<div class="title"><b>{escape(t("values"))}</b></div>{_figures(view, timezone)}'
         f'<div class="title"><b>{escape(t("timeline"))}</b></div>'
         f'<ul class="timeline">{"".join(_act(act, timezone, t) for act in view.acts)}</ul>'
     )
 
 
-def _figures(view: AlertDetail) -> str:
+def _figures(view: AlertDetail, timezone: str) -> str:
     rows = "".join(
-        f'<div><span class="soft">{escape(name)}</span><span>{escape(_value(value))}</span></div>'
+        f'<div><span class="soft">{escape(name)}</span>'
+        f"<span>{escape(_value(value, timezone))}</span></div>"
         for name, value in view.figures
     )
     return f'<div class="figures">{rows}</div>'
 
 
-def _value(value: object) -> str:
+def _value(value: object, timezone: str) -> str:
     if value is None:
         return text.DASH
     if isinstance(value, float):
         return f"{value:,.3f}".rstrip("0").rstrip(".")
-    return str(value).replace(".000000+00:00", "Z")
+    if isinstance(value, str) and value.endswith("+00:00"):
+        return text.local(datetime.fromisoformat(value), timezone, "%Y-%m-%d %H:%M:%S")
+    return str(value)
 
 
 def _act(act: Act, timezone: str, t: Words) -> str:

@@ -55,7 +55,7 @@ def curve_title(view: City, t: Words) -> str:
     """What the curve shows."""
     return (
         f'<div class="title"><b>{escape(t("load_curve"))}</b><span>{view.day:%Y-%m-%d}</span>'
-        f"{parts.legend(t, t('yesterday'), contract=False)}</div>"
+        f"{parts.legend(t, t('today'), t('yesterday'), contract=False)}</div>"
     )
 
 

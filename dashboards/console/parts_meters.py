@@ -40,11 +40,11 @@ def _latest(view: SitePage, t: Words) -> str:
 
 def curve_title(view: SitePage, t: Words) -> str:
     """What the curve shows."""
-    before = t("yesterday") if view.is_today else t("day_before")
+    names = ("today", "yesterday") if view.is_today else ("this_day", "day_before")
     contract = view.running.contract_demand_kw is not None
     return (
         f'<div class="title"><b>{escape(t("load_curve"))}</b>'
-        f"{parts.legend(t, before, contract=contract)}</div>"
+        f"{parts.legend(t, t(names[0]), t(names[1]), contract=contract)}</div>"
     )
 
 
@@ -112,6 +112,7 @@ def meters(view: SitePage, t: Words) -> str:
         ("wide", t("meter")),
         ("", t("role")),
         ("", t("state")),
+        ("", t("last_reading")),
         ("num", f"{t('power_now')} kW"),
         ("num", "kWh"),
         ("num", t("coverage")),
@@ -120,7 +121,7 @@ def meters(view: SitePage, t: Words) -> str:
     rows = (_meter(row, view, t) for row in view.meters)
     return (
         f'<div class="title"><b>{escape(t("meters"))}</b><span>{len(view.meters)}</span></div>'
-        f'<div class="scroll">{parts.table(heads, rows)}</div>'
+        f'<div class="scroll">{parts.table(heads, rows, "airy")}</div>'
     )
 
 
@@ -132,7 +133,8 @@ def _meter(row: MeterRow, view: SitePage, t: Words) -> str:
     return (
         f'<tr><td class="wide" title="{hint}">{escape(name)}</td>'
         f'<td class="soft">{escape(t("role_" + row.meter.role))}</td>'
-        f'<td title="{seen}">{parts.voice(row.voice, row.silent_s, t)}</td>'
+        f"<td>{parts.voice(row.voice, row.silent_s, t)}</td>"
+        f'<td class="soft">{seen}</td>'
         f'<td class="num">{text.figure(row.power_kw, 1)}</td>'
         f'<td class="num">{text.figure(row.total.energy_kwh, 1)}</td>'
         f'<td class="num {low}">{text.percent(row.total.coverage)}</td>'

@@ -164,20 +164,26 @@ def verdict(one: Intensity, t: Words) -> str:
 
 
 def _scale(one: Intensity, t: Words) -> str:
-    if not one.levels:
+    """A bar of the figure with a mark at each level, and the levels named below it."""
+    top = max([level.value for level in one.levels] + [one.value or 0.0], default=0.0) * 1.12
+    if not one.levels or top <= 0:
         return ""
-    top = max([level.value for level in one.levels] + [one.value or 0.0]) * 1.18
-    if top <= 0:
-        return ""
-    marks = "".join(_level(level, top, t, up=i % 2 == 0) for i, level in enumerate(one.levels))
+    marks = "".join(_mark(level, top) for level in one.levels)
     value = f'<div class="value" style="width:{max(one.value or 0.0, 0.0) / top:.2%}"></div>'
-    return f'<div class="scale">{value}{marks}</div>'
+    names = "".join(_level(level, t) for level in one.levels)
+    return f'<div class="scale">{value}{marks}</div><div class="levels">{names}</div>'
 
 
-def _level(level: Level, top: float, t: Words, *, up: bool) -> str:
-    words = f"{t.pick(level.name)} {level.value:,g}"
+def _mark(level: Level, top: float) -> str:
+    left = max(level.value, 0.0) / top
     return (
-        f'<div class="mark {escape(level.role)}" style="left:{level.value / top:.2%}">'
-        f'<span class="{"up" if up else "down"}">{escape(words)} '
-        f"{parts.provenance(level.provenance, t)}</span></div>"
+        f'<div class="mark {escape(level.role)}" style="left:{left:.2%}">'
+        f"<span>{level.value:,g}</span></div>"
     )
+
+
+def _level(level: Level, t: Words) -> str:
+    look = "over" if level.role == "limit" else "soft"
+    words = f"{t.pick(level.name)} {level.value:,g}"
+    mark = parts.provenance(level.provenance, t)
+    return f'<span class="{look}">{escape(words)} {mark}</span>'

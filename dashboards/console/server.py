@@ -27,7 +27,7 @@ class PortTakenError(OSError):
 class Console:
     """The pages and the API. One a process: NiceGUI keeps one application per process."""
 
-    def __init__(self, sources: Sources, settings: ConsoleSettings, version: str = "") -> None:
+    def __init__(self, sources: Sources, settings: ConsoleSettings, version: str = "0") -> None:
         self.desk = Desk(sources, settings)
         self._settings = settings
         self._version = version
@@ -49,9 +49,10 @@ class Console:
             PortTakenError: no port may be had; the text says which were tried.
             RuntimeError: the server ended while it started; the log says why.
         """
+        app = application(self.desk, self._version)
         self._socket = _bind(self._settings)
         config = uvicorn.Config(
-            application(self.desk, self._version),
+            app,
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=1,
