@@ -107,9 +107,10 @@ def _compared(case: Case, line: Line, actual: Folded, settings: VerdictSettings)
         return Finding(Outcome.OVERRUN, None, _clues(case, line, settings), actual, line)
     if _electricity_only(case):
         return Finding(Outcome.UNDECIDED, Reason.OTHER_CARRIERS, (), actual, line)
-    if actual.value < settings.min_plausible_share * max(line.advanced or 0.0, 0.0):
+    best = line.advanced
+    if best is not None and best > 0.0 and actual.value < settings.min_plausible_share * best:
         return Finding(Outcome.UNDECIDED, Reason.IMPLAUSIBLY_LOW, (), actual, line)
-    advanced = line.advanced is not None and actual.value <= line.advanced
+    advanced = best is not None and actual.value <= best
     return Finding(Outcome.ADVANCED if advanced else Outcome.WITHIN, None, (), actual, line)
 
 
