@@ -46,5 +46,8 @@ class AlertingSettings(Strict):
     channels: dict[Identifier, Channel] = Field(default_factory=dict)
     """Channels by the name that rules use under `notify`."""
     outbox: OutboxSettings = OutboxSettings()
+    judge_within_hours: Annotated[float, Field(gt=0, le=8784)] = 168.0
+    """Blocks that ended longer ago are not judged: importing last year raises no alarm. A week is
+    longer than a gateway's usual absence."""
     evidence_key: str = "keys/evidence.pem"
     """Ed25519 private key that seals packages, relative to the data folder; made on first use."""

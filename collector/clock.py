@@ -33,6 +33,28 @@ class Clock:
         """Return a clock that reads `epoch` now and runs `speed` times as fast as the wall."""
         return cls(speed=speed, epoch=epoch, anchor_s=time.monotonic())
 
+    @classmethod
+    def parse(cls, text: str) -> "Clock":
+        """Return the clock that `SITE_TIME@WALL_TIME*SPEED` describes, e.g. of another process.
+
+        Raises:
+            ValueError: the text is of another form.
+        """
+        try:
+            times, speed = text.rsplit("*", 1)
+            site, wall = (datetime.fromisoformat(one) for one in times.split("@"))
+            ahead = (datetime.now(UTC) - wall).total_seconds()  # noqa: TID251 - this is the clock
+            return cls.accelerated(site + timedelta(seconds=ahead * float(speed)), float(speed))
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{text!r} is not a clock: write SITE_TIME@WALL_TIME*SPEED, both times with offset"
+            ) from error
+
+    def told(self) -> str:
+        """Return this clock in the form that `parse` reads."""
+        wall = datetime.now(UTC)  # noqa: TID251 - this is the clock
+        return f"{self.now().isoformat()}@{wall.isoformat()}*{self.speed:g}"
+
     def now(self) -> datetime:
         """Return the present instant, aware, UTC."""
         if self.epoch is None:

@@ -43,12 +43,16 @@ class Engine:
         snapshot_path: Path,
         metrics: Metrics,
         settings: EngineSettings | None = None,
+        *,
+        keep_journal: timedelta = timedelta(hours=72),
         listener: Listener = lambda _intervals, _live: None,
     ) -> None:
         self._journal, self._history, self._book, self._clock = journal, history, book, clock
         self._path = snapshot_path
         self._settings = settings or EngineSettings()
-        self._listener = listener
+        self._keep, self._listener = keep_journal, listener
+        self.caught_up = Event()
+        """Set once the journal has been processed to its end for the first time."""
         self._lock = Lock()
         self._live = pl.DataFrame(schema=LIVE)
         self._rate: deque[tuple[float, int]] = deque()
@@ -81,8 +85,9 @@ class Engine:
         if batch.last_seq > self._cursor:
             with self._seconds.time():
                 self._take(batch)
-        elif self._journal_end_reached():
+        else:
             self._lag.set(0)
+            self.caught_up.set()
         if time.monotonic() - self._flushed_at >= self._settings.flush_s:
             self.flush()
         return batch.frame.height
@@ -97,8 +102,7 @@ class Engine:
         self._dirty = False
         if time.monotonic() - self._trimmed_at >= self._settings.trim_s:
             self._trimmed_at = time.monotonic()
-            keep = timedelta(hours=self._settings.keep_journal_hours)
-            self._journal.trim(self._cursor, self._clock.now() - keep)
+            self._journal.trim(self._cursor, self._clock.now() - self._keep)
 
     def live(self) -> Live:
         """Return the picture of this instant; safe from any thread."""
@@ -139,9 +143,6 @@ class Engine:
             if mark > self._cursor
         ]
         return min(ahead) if ahead else None
-
-    def _journal_end_reached(self) -> bool:
-        return self._journal.last() <= self._cursor
 
     def _take(self, batch: Batch) -> None:
         now = self._clock.now()

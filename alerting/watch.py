@@ -1,0 +1,157 @@
+"""Turns what the engine issues into the subjects that rules speak about."""
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from threading import Event
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from alerting.office import Alerting
+from alerting.site_blocks import contracts, meter_blocks, site_blocks
+from collector.clock import Clock
+from collector.reading import UTC_US
+from collector.site import Site
+from processors.book import Book
+from processors.history.store import History
+from processors.intensity import Period
+from processors.judge import judge
+from processors.live import Live
+from processors.policy.load import Packs
+from processors.quota import ACCOUNT, accounts, first_day
+from processors.running import site_running
+from processors.settings import ProcessorsSettings
+from processors.verdict import VERDICT
+
+
+_IDLE_S = 0.2
+
+
+class Watch:
+    """Feeds the alerting office; `on_step` runs in the engine's thread, `run` in its own."""
+
+    def __init__(
+        self,
+        office: Alerting,
+        history: History,
+        book: Book,
+        sites: Sequence[Site],
+        packs: Packs,
+        settings: ProcessorsSettings,
+        clock: Clock,
+        live: Callable[[], Live],
+        ready: Event,
+        judge_within: timedelta = timedelta(days=7),
+    ) -> None:
+        """Prepare; nothing is judged before the first call.
+
+        Args:
+            office: judges the rows.
+            history: intervals and days.
+            book: which meters are main meters.
+            sites: dated contracts and quotas.
+            packs: the policy folder.
+            settings: statistics periods and pace.
+            clock: site time.
+            live: the running blocks.
+            ready: set once what waited in the journal is processed; before, a meter that only
+                looks silent would raise an alarm.
+            judge_within: blocks that ended longer ago are history, not news: an import of last year
+                raises no alert.
+        """
+        self._office, self._history, self._book = office, history, book
+        self._sites, self._packs, self._settings = tuple(sites), packs, settings
+        self._clock, self._live, self._ready, self._within = clock, live, ready, judge_within
+        self._contracts = contracts(sites)
+        mains = book.meters.filter("is_main")
+        self._mains = mains["meter_id"].to_list()
+        self._mains_of = mains.select("site_id", "meter_id")
+        self._started = clock.now()
+        self._lock = threading.Lock()
+        self._accounts = pl.DataFrame(schema=ACCOUNT)
+        self._judged_at: datetime | None = None
+
+    def on_step(self, intervals: pl.DataFrame, live: Live) -> None:
+        """Judge newly issued blocks and the blocks that are running."""
+        news = intervals.filter(pl.col("end") > live.at - self._within)
+        if news.height:
+            self._office.observe("interval", meter_blocks(news, self._book, self._contracts))
+            self._office.observe("site_interval", self._sites_of(news))
+        current = self._contracts.filter(pl.col("since") <= live.at).group_by("site_id").last()
+        in_force = current.select("site_id", "contract_demand_kw")
+        fresh = live.meters.filter(pl.col("block_start") > live.at - timedelta(minutes=30))
+        self._office.observe("running", site_running(fresh, in_force, self._book))
+
+    def run(self, stop: Event) -> None:
+        """State quota accounts, look at the fleet and judge, at the pace of the settings."""
+        wait = self._clock.wall_seconds(self._settings.engine.refresh_s)
+        while not stop.is_set() and not self._ready.wait(_IDLE_S):
+            pass
+        while not stop.is_set():
+            self.look()
+            stop.wait(wait)
+
+    def look(self) -> None:
+        """Do once what `run` repeats."""
+        now = self._clock.now()
+        self._office.observe("fleet", self._fleet(now))
+        stated = self._state_accounts(now)
+        with self._lock:
+            self._accounts = stated
+        self._office.observe("quota", stated)
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        if hour != self._judged_at:
+            self._office.observe("verdict", self._judge(now))
+            self._judged_at = hour
+
+    def accounts(self) -> pl.DataFrame:
+        """Return the quota accounts as last stated, schema ACCOUNT; safe from any thread."""
+        with self._lock:
+            return self._accounts
+
+    def _sites_of(self, news: pl.DataFrame) -> pl.DataFrame:
+        """Return the site sums of every block that a new row belongs to."""
+        placed = news.join(self._mains_of, on="meter_id").select("site_id", "start").unique()
+        if placed.is_empty():
+            return site_blocks(news.clear(), self._book, self._contracts)
+        meters = placed.select("site_id").unique().join(self._mains_of, on="site_id")
+        low, high = placed.select(pl.col("start").min(), pl.col("start").max()).row(0)
+        end = high + timedelta(microseconds=1)
+        known = self._history.intervals(low, end, meters["meter_id"].to_list())
+        sums = site_blocks(known, self._book, self._contracts)
+        starts = placed.with_columns((pl.col("start") + timedelta(minutes=15)).alias("end"))
+        return sums.join(starts, on=["site_id", "end"], how="semi")
+
+    def _fleet(self, now: datetime) -> pl.DataFrame:
+        """Return one row a meter of the book, heard or not."""
+        heard = self._live().meters.select("meter_id", "measured_at", "power_kw")
+        silent = pl.lit(now, dtype=UTC_US) - pl.col("measured_at").fill_null(self._started)
+        return (
+            self._book.meters.select("meter_id", "site_id")
+            .join(heard, on="meter_id", how="left")
+            .with_columns(
+                at=pl.lit(now, dtype=UTC_US),
+                silent_s=silent.dt.total_microseconds() / 1e6,
+            )
+        )
+
+    def _state_accounts(self, now: datetime) -> pl.DataFrame:
+        lookback = self._settings.quotas.lookback_days
+        month = (now - timedelta(hours=14)).date().replace(day=1)  # no zone is further behind
+        since = first_day(month, lookback) - timedelta(days=1)
+        days = self._history.days(since, now.date() + timedelta(days=2), self._mains)
+        tiers = self._settings.quotas.surcharge
+        pack = self._packs.surcharge(tiers, now.date()) if tiers else None
+        return accounts(days, self._sites, now, lookback, None, pack)
+
+    def _judge(self, now: datetime) -> pl.DataFrame:
+        """Judge the rolling period that ended yesterday; keep what is new."""
+        zone = ZoneInfo(self._sites[0].timezone) if self._sites else UTC
+        today = now.astimezone(zone).date()
+        since = today - timedelta(days=self._settings.engine.verdict_days)
+        days = self._history.days(since, today)
+        period = Period(since, today)
+        verdicts = judge(days, self._sites, self._packs, period, self._settings.verdicts, now)
+        self._history.add_verdicts(verdicts)
+        return verdicts if verdicts.height else pl.DataFrame(schema=VERDICT)

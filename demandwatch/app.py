@@ -1,0 +1,246 @@
+"""Wires the stages of one run: the only place that knows them all."""
+
+import fcntl
+import os
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+from types import TracebackType
+
+import polars as pl
+import structlog
+from dashboards.influx import InfluxSink
+
+from alerting.evidence.export import export
+from alerting.evidence.gather import EvidenceSources
+from alerting.ledger import Ledger
+from alerting.office import Alerting
+from alerting.outbox import Couriers
+from alerting.watch import Watch
+from collector.clock import Clock
+from collector.health import Health
+from collector.intake import Desk
+from collector.journal import Journal
+from collector.metrics import Metrics
+from collector.rejects import Rejects
+from collector.sources.modbus import ModbusReader
+from collector.sources.mqtt import MqttReader
+from dashboards.console.server import Console
+from dashboards.sources import Sources
+from demandwatch import __version__
+from demandwatch.settings import Configuration
+from demandwatch.supervise import Supervisor
+from processors.engine import Engine
+from processors.history.store import History
+from processors.live import Live
+
+SOFTWARE = f"demandwatch {__version__}"
+MAINTAIN_S = 300.0
+
+
+class DataFolderInUseError(OSError):
+    """Another process runs on this data folder."""
+
+
+class App:
+    """One running system: `start`, then `stop`; parts are closed in the reverse order."""
+
+    def __init__(self, config: Configuration, clock: Clock, *, console: bool = True) -> None:
+        """Open the stores; nothing is read from a meter before `start`.
+
+        Raises:
+            DataFolderInUseError: another process runs on the folder.
+            OSError: the folder cannot be written.
+        """
+        self.config, self.clock = config, clock
+        self._open = ExitStack()
+        data, now = config.data, clock.now
+        data.mkdir(parents=True, exist_ok=True)
+        self._open.callback(os.close, _lock(data / "lock"))
+        self.metrics, self.health = Metrics(), Health()
+        journal_settings = config.settings.collector.journal
+        self.journal = Journal(data / "journal.db", now, journal_settings)
+        self._open.callback(self.journal.close)
+        self.rejects = Rejects(data / "rejects.db", metrics=self.metrics)
+        self._open.callback(self.rejects.close)
+        self.history = History(data / "history", now, config.book)
+        self.ledger = Ledger(data / "ledger.db", now)
+        self._open.callback(self.ledger.close)
+        alerting = config.settings.alerting
+        self.couriers = Couriers(alerting.channels, self.ledger.outbox, alerting.outbox)
+        office = Alerting(config.rules, self.ledger, config.sites, self.couriers.wake)
+        self.engine = Engine(
+            self.journal,
+            self.history,
+            config.book,
+            clock,
+            data / "state.bin",
+            self.metrics,
+            config.settings.processors.engine,
+            keep_journal=timedelta(hours=journal_settings.keep_hours),
+            listener=self._on_step,
+        )
+        self.watch = Watch(
+            office,
+            self.history,
+            config.book,
+            config.sites,
+            config.packs,
+            config.settings.processors,
+            clock,
+            self.engine.live,
+            self.engine.caught_up,
+            timedelta(hours=alerting.judge_within_hours),
+        )
+        self.supervisor = Supervisor(self.metrics)
+        self.console = self._console() if console else None
+        self._sources: list[MqttReader | ModbusReader] = []
+
+    def start(self) -> None:
+        """Start every stage, sources last: what they bring finds everything in place.
+
+        Raises:
+            PortTakenError: the console's port may not be had; everything is closed again.
+        """
+        try:
+            if self.console is not None:
+                self._open.callback(self.console.stop)
+                self.console.start()
+            self._open.callback(self._stop_stages)
+            self.supervisor.start("engine", self.engine.run)
+            self.supervisor.start("watch", self.watch.run)
+            self.supervisor.start("upkeep", self._maintain)
+            self._start_sinks()
+            self.couriers.start()
+            self._open.callback(self.couriers.stop)
+            for source in self._make_sources():
+                source.start()
+                self._open.callback(source.stop)
+                self._sources.append(source)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop sources first, journal what they hold, flush history, close everything."""
+        self._open.close()
+
+    def __enter__(self) -> "App":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def evidence(self) -> EvidenceSources:
+        """Return where evidence packages are made from."""
+        return evidence_sources(self.config, self.clock, self.history, self.ledger)
+
+    def _on_step(self, intervals: pl.DataFrame, live: Live) -> None:
+        self.watch.on_step(intervals, live)
+
+    def _make_sources(self) -> list[MqttReader | ModbusReader]:
+        config, collector = self.config, self.config.settings.collector
+        desk = Desk(self.journal, self.rejects, self.metrics, self.health, self.clock.now)
+        meters = [meter for site in config.sites for meter in site.meters]
+        found: list[MqttReader | ModbusReader] = []
+        if collector.mqtt is not None:
+            known = frozenset(one.id for one in meters if one.source.via == "mqtt")
+            found.append(MqttReader(collector.mqtt, known, desk))
+        if any(one.source.via == "modbus" for one in meters):
+            found.append(
+                ModbusReader(
+                    collector.buses,
+                    config.sites,
+                    config.profiles,
+                    journal=self.journal,
+                    rejects=self.rejects,
+                    health=self.health,
+                    metrics=self.metrics,
+                    clock=self.clock,
+                )
+            )
+        return found
+
+    def _start_sinks(self) -> None:
+        influx = self.config.settings.dashboards.influx
+        if influx is not None:
+            cursor = self.config.data / "influx.cursor"
+            sink = InfluxSink(influx, self.history, self.config.book, cursor, self.metrics)
+            self.supervisor.start("influx", sink.run)
+
+    def _stop_stages(self) -> None:
+        for name in self.supervisor.stop():
+            structlog.get_logger().error("stage did not end in time", stage=name)
+
+    def _maintain(self, stop: Event) -> None:
+        while not stop.wait(MAINTAIN_S):
+            self.history.maintain()
+
+    def _console(self) -> Console:
+        config, evidence = self.config, self.evidence()
+        exports = config.data / "exports"
+
+        def write(alert_id: str, exported_by: str) -> Path:
+            exports.mkdir(exist_ok=True)
+            return export(alert_id, evidence, exports, exported_by)
+
+        sources = Sources(
+            sites=config.sites,
+            book=config.book,
+            now=self.clock.now,
+            history=self.history,
+            live=self.engine.live,
+            ledger=self.ledger,
+            accounts=self.watch.accounts,
+            verdicts=self.history.verdicts,
+            packs=config.packs,
+            metrics=self.metrics.render,
+            ready=self._not_ready,
+            health=self.health.snapshot,
+            rejects=self.rejects,
+            export=write,
+        )
+        return Console(sources, config.settings.dashboards.console, __version__)
+
+    def _not_ready(self) -> dict[str, str]:
+        found = self.supervisor.problems()
+        for source in self._sources:
+            if isinstance(source, MqttReader) and not source.status().connected:
+                found["mqtt"] = source.status().last_error or "not connected to the broker yet"
+        return found
+
+
+def evidence_sources(
+    config: Configuration, clock: Clock, history: History, ledger: Ledger
+) -> EvidenceSources:
+    """Return where evidence packages are made from, in this process or beside a running one."""
+    return EvidenceSources(
+        history=history,
+        ledger=ledger,
+        sites={site.id: site for site in config.sites},
+        key=config.data / config.settings.alerting.evidence_key,
+        now=clock.now,
+        packs=config.packs,
+        settings=config.settings.processors.verdicts,
+        settings_sha256=config.digest,
+        software=SOFTWARE,
+    )
+
+
+def _lock(path: Path) -> int:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise DataFolderInUseError(
+            f"another demandwatch runs on {path.parent}: stop it, or set another `data` folder"
+        ) from error
+    return handle

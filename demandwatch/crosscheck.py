@@ -1,0 +1,73 @@
+"""Checks what one settings file says against what the others say."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from zoneinfo import available_timezones
+
+from collector.settings import CollectorSettings
+from collector.site import Meter, Site
+from collector.yamlfile import Fault, Lines
+
+Place = tuple[Path, int]
+"""Where something is told: file and line."""
+
+
+def crosscheck(
+    collector: CollectorSettings,
+    sites: Sequence[Site],
+    places: Sequence[Place],
+    profiles: set[str],
+    main: tuple[Path, Lines],
+) -> list[Fault]:
+    """Return the faults between files: doubled ids, unknown zones, buses, profiles, no broker.
+
+    Args:
+        collector: buses and broker.
+        sites: all sites.
+        places: where each of them is told.
+        profiles: ids of the register maps that loaded.
+        main: demandwatch.yaml and its lines.
+    """
+    faults: list[Fault] = []
+    owners: dict[str, str] = {}
+    zones = available_timezones()
+    seen: set[str] = set()
+    for site, place in zip(sites, places, strict=True):
+        if site.id in seen:
+            faults.append(Fault(*place, "id", f"site {site.id} is told twice", "an id of its own"))
+        seen.add(site.id)
+        if site.timezone not in zones:
+            problem = f"{site.timezone!r} is not a time zone"
+            faults.append(Fault(*place, "timezone", problem, "e.g. Asia/Shanghai"))
+        for meter in site.meters:
+            if meter.id in owners:
+                problem = f"meter {meter.id} also belongs to site {owners[meter.id]}"
+                faults.append(Fault(*place, "meters.id", problem, "an id of its own"))
+            owners[meter.id] = site.id
+            faults += _source(meter, place, collector, profiles, main)
+    return faults
+
+
+def _source(
+    meter: Meter,
+    place: Place,
+    collector: CollectorSettings,
+    profiles: set[str],
+    main: tuple[Path, Lines],
+) -> Iterator[Fault]:
+    source = meter.source
+    key = f"meters.{meter.id}.source"
+    if source.via == "mqtt" and collector.mqtt is None:
+        problem = f"meter {meter.id} publishes by MQTT, but no broker is given"
+        yield Fault(
+            main[0], main[1].get(("collector",), 0), "collector.mqtt", problem, "host, port, ..."
+        )
+    if source.via != "modbus":
+        return
+    buses = {bus.id for bus in collector.buses}
+    if source.bus not in buses:
+        allowed = ", ".join(sorted(buses)) or "a bus listed under collector.buses"
+        yield Fault(*place, f"{key}.bus", f"no bus {source.bus!r}", allowed)
+    if source.profile not in profiles:
+        allowed = ", ".join(sorted(profiles))
+        yield Fault(*place, f"{key}.profile", f"no profile {source.profile!r}", allowed)

@@ -1,0 +1,178 @@
+"""`demandwatch demo`: a simulated city on real sockets, through the whole system."""
+
+import json
+import shutil
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.console import Console
+
+from collector.clock import Clock
+from collector.settings import CollectorSettings, MqttSettings
+from collector.simulator.broker import Broker, open_broker
+from collector.simulator.faults import load_fleet
+from collector.simulator.fleet import Fleet
+from collector.simulator.gateways import gateways_of
+from collector.simulator.modbus_meters import ModbusMeters
+from collector.simulator.mqtt_meters import MqttMeters
+from dashboards.console.server import PortTakenError
+from demandwatch import logs
+from demandwatch.app import App
+from demandwatch.options import fail, loaded
+from demandwatch.settings import Configuration
+from demandwatch.summary import Shortfall, conclude, watch
+
+SEED_DAYS = 35
+"""History made before the fleet starts: a month's quota and four weeks of habit need it."""
+START = time(9, 40)
+"""Site time at which a fresh demonstration begins: the first shift is up, the peak is near."""
+TICK = timedelta(seconds=15)
+
+
+def demo(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The demonstration's settings.")
+    ] = Path("config/demo/demandwatch.yaml"),
+    seconds: Annotated[
+        float | None, typer.Option("--for", help="End by itself after so many real seconds.")
+    ] = None,
+    headless: Annotated[bool, typer.Option(help="No live display; a summary at the end.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Start anew instead of going on from var/.")] = False,
+    speed: Annotated[
+        float, typer.Option(help="Site seconds a real second.", min=1, max=600)
+    ] = 60.0,
+    embedded_broker: Annotated[
+        bool, typer.Option(help="Use the built-in broker even if Mosquitto is installed.")
+    ] = False,
+) -> None:
+    """Run a simulated fleet of factories, shops, a hotel and a restaurant through the system.
+
+    Real Modbus TCP and MQTT sockets on this machine, 60 times as fast as life. Ctrl-C ends it;
+    the next start goes on where this one ended, unless --fresh.
+    """
+    logs.configure(json=False, level="warning")
+    settings = loaded(config)
+    if fresh and settings.data.exists():
+        shutil.rmtree(settings.data)
+    try:
+        with Stage.build(settings, speed, embedded=embedded_broker) as stage:
+            watch(stage.app, stage.clock, seconds, headless=headless)
+            stage.keep_time()
+            conclude(stage.app, strict=seconds is not None)
+    except Shortfall as short:
+        fail(short)
+    except (PortTakenError, OSError, RuntimeError) as error:
+        fail(error)
+    Console().print(
+        "The demonstration has ended; everything it wrote is in", settings.data.resolve()
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """The simulated world and the system that watches it."""
+
+    app: App
+    clock: Clock
+    _open: ExitStack
+
+    @classmethod
+    def build(cls, config: Configuration, speed: float, *, embedded: bool = False) -> "Stage":
+        """Start broker, meters and system.
+
+        Raises:
+            OSError: a port or the data folder may not be had.
+            RuntimeError: the broker or the console did not start.
+        """
+        stack = ExitStack()
+        try:
+            return cls._build(config, speed, stack, embedded=embedded)
+        except BaseException:
+            stack.close()
+            raise
+
+    @classmethod
+    def _build(
+        cls, config: Configuration, speed: float, stack: ExitStack, *, embedded: bool
+    ) -> "Stage":
+        config.data.mkdir(parents=True, exist_ok=True)
+        kept = _time_kept(config.data)
+        epoch = kept or _beginning(config.sites[0].timezone)
+        clock = Clock.accelerated(epoch, speed)
+        settings, faults = load_fleet(config.path.parent / "fleet.yaml")
+        if faults:
+            raise ValueError("\n".join(map(str, faults)))
+        fleet = Fleet.of(config.sites, settings, epoch)
+        broker = open_broker(config.data / "broker", embedded=embedded)
+        stack.callback(broker.stop)
+        buses = config.settings.collector.buses
+        gateways = ModbusMeters(gateways_of(fleet, buses, config.profiles), clock.now)
+        ports = gateways.start()
+        stack.callback(gateways.stop)
+        app = App(_pointed_at(config, broker, ports), clock)
+        if kept is None:
+            past = fleet.readings(epoch - timedelta(days=SEED_DAYS), epoch, timedelta(minutes=15))
+            app.journal.append(past).result()
+        app.start()
+        stack.callback(app.stop)
+        publishers = MqttMeters(fleet, clock, broker.host, broker.port, every=TICK)
+        publishers.start()
+        stack.callback(publishers.stop)
+        return cls(app, clock, stack)
+
+    def keep_time(self) -> None:
+        """Note the site time, so that the next start goes on from it."""
+        note = json.dumps({"site_time": self.clock.now().isoformat()})
+        _clock_file(self.app.config.data).write_text(note, encoding="utf-8")
+
+    def __enter__(self) -> "Stage":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+
+def _pointed_at(config: Configuration, broker: Broker, ports: dict[str, int]) -> Configuration:
+    """Return the configuration with the simulated broker and gateways in place of its own."""
+    old = config.settings.collector
+    mqtt = (old.mqtt or MqttSettings()).model_copy(
+        update={"host": broker.host, "port": broker.port, "protocol": broker.protocol}
+    )
+    buses = tuple(
+        bus.model_copy(update={"host": "127.0.0.1", "port": ports.get(bus.id, bus.port)})
+        for bus in old.buses
+    )
+    collector = CollectorSettings(mqtt=mqtt, buses=buses, journal=old.journal)
+    settings = config.settings.model_copy(update={"collector": collector})
+    return Configuration(
+        config.path,
+        settings,
+        config.sites,
+        config.profiles,
+        config.packs,
+        config.rules,
+        config.digest,
+    )
+
+
+def _beginning(zone: str) -> datetime:
+    """Return START of the last day, today included, that is no weekend."""
+    today = Clock.real().now().astimezone(ZoneInfo(zone)).date()
+    day = next(d for d in (today - timedelta(days=n) for n in range(3)) if d.weekday() < 5)
+    return datetime.combine(day, START, ZoneInfo(zone))
+
+
+def _clock_file(data: Path) -> Path:
+    return data / "demo-clock.json"
+
+
+def _time_kept(data: Path) -> datetime | None:
+    file = _clock_file(data)
+    if not file.exists():
+        return None
+    return datetime.fromisoformat(json.loads(file.read_text(encoding="utf-8"))["site_time"])

@@ -1,0 +1,211 @@
+"""`demandwatch query`: history and ledger as tables, beside a running system or without it."""
+
+import io
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from alerting.ledger import Ledger
+from collector.clock import Clock
+from demandwatch.settings import Configuration
+from demandwatch.table import show
+from processors import running, snapshot
+from processors.history.store import History
+from processors.step import State
+
+
+Otherwise = TypeVar("Otherwise", datetime, None)
+
+
+class Table(StrEnum):
+    """What may be asked for."""
+
+    INTERVALS = "intervals"
+    DAYS = "days"
+    MONTHS = "months"
+    VERDICTS = "verdicts"
+    ALERTS = "alerts"
+    FLEET = "fleet"
+
+
+class Format(StrEnum):
+    """How it is written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which rows are wanted; None: no limit."""
+
+    meters: tuple[str, ...] = ()
+    sites: tuple[str, ...] = ()
+    start: str | None = None
+    """Day or instant, in the first site's time zone if it has no offset; included."""
+    end: str | None = None
+    """Excluded."""
+    as_of: str | None = None
+    """Answer with what was known then."""
+
+
+class BadQuestionError(ValueError):
+    """The question names what does not exist."""
+
+
+def ask(table: Table, question: Question, config: Configuration) -> pl.DataFrame:
+    """Return the rows asked for.
+
+    Raises:
+        BadQuestionError: an unknown meter or site, or a time that cannot be read.
+    """
+    return _Desk(question, config).answer(table)
+
+
+class _Desk:
+    def __init__(self, question: Question, config: Configuration) -> None:
+        self._q, self._config = question, config
+        self._zone = ZoneInfo(config.sites[0].timezone)
+        self._now = Clock.real().now
+        self._meters = self._chosen()
+
+    def answer(self, table: Table) -> pl.DataFrame:
+        answers: dict[Table, Callable[[], pl.DataFrame]] = {
+            Table.INTERVALS: self._intervals,
+            Table.DAYS: lambda: self._by_day(self._history().days),
+            Table.MONTHS: lambda: self._by_day(self._history().months),
+            Table.VERDICTS: self._verdicts,
+            Table.ALERTS: self._alerts,
+            Table.FLEET: self._fleet,
+        }
+        return answers[table]()
+
+    def _history(self) -> History:
+        root = self._config.data / "history"
+        return History.open_readonly(root, self._config.book, self._now)
+
+    def _intervals(self) -> pl.DataFrame:
+        start = self._instant(self._q.start, datetime(2000, 1, 1, tzinfo=UTC))
+        end = self._instant(self._q.end, datetime(2200, 1, 1, tzinfo=UTC))
+        as_of = self._instant(self._q.as_of, None)
+        return self._history().intervals(start, end, self._meters, as_of)
+
+    def _by_day(self, read: Callable[..., pl.DataFrame]) -> pl.DataFrame:
+        start = self._day(self._q.start, date(2000, 1, 1))
+        end = self._day(self._q.end, date(2200, 1, 1))
+        return read(start, end, self._meters, self._instant(self._q.as_of, None))
+
+    def _verdicts(self) -> pl.DataFrame:
+        rows = self._history().verdicts()
+        as_of = self._instant(self._q.as_of, None)
+        if as_of is not None:
+            rows = rows.filter(pl.col("computed_at") <= as_of)
+        return rows.filter(pl.col("site_id").is_in(self._sites())).unique(
+            "verdict_id", keep="last", maintain_order=True
+        )
+
+    def _alerts(self) -> pl.DataFrame:
+        ledger = Ledger(self._config.data / "ledger.db", self._now)
+        try:
+            rows = ledger.alerts()
+        finally:
+            ledger.close()
+        start, end = self._instant(self._q.start, None), self._instant(self._q.end, None)
+        kept = rows.filter(pl.col("site_id").is_in(self._sites()))
+        if start is not None:
+            kept = kept.filter(pl.col("fired_at") >= start)
+        return kept if end is None else kept.filter(pl.col("fired_at") < end)
+
+    def _fleet(self) -> pl.DataFrame:
+        book = self._config.book
+        found = snapshot.load(self._config.data / "state.bin")
+        meters = book.meters.select("meter_id", "site_id")
+        wanted = (
+            meters
+            if self._meters is None
+            else meters.filter(pl.col("meter_id").is_in(self._meters))
+        )
+        state = found[0] if found else State.empty()
+        heard = running.running(state, book, meters["meter_id"])
+        return wanted.join(
+            heard.select("meter_id", "measured_at", "received_at", "power_kw"),
+            on="meter_id",
+            how="left",
+        ).sort("meter_id")
+
+    def _sites(self) -> list[str]:
+        if self._meters is None:
+            return [site.id for site in self._config.sites]
+        book = self._config.book.meters
+        return book.filter(pl.col("meter_id").is_in(self._meters))["site_id"].to_list()
+
+    def _chosen(self) -> list[str] | None:
+        """Return the meters asked for, None for all."""
+        book = self._config.book.meters
+        known, sites = set(book["meter_id"]), set(book["site_id"])
+        for name, given, allowed in (
+            ("meter", self._q.meters, known),
+            ("site", self._q.sites, sites),
+        ):
+            if unknown := sorted(set(given) - allowed):
+                raise BadQuestionError(f"no {name} {', '.join(unknown)} in {self._config.path}")
+        if not self._q.meters and not self._q.sites:
+            return None
+        mine = book.filter(
+            pl.col("meter_id").is_in(self._q.meters) | pl.col("site_id").is_in(self._q.sites)
+        )
+        return mine["meter_id"].to_list()
+
+    def _instant(self, text: str | None, otherwise: Otherwise) -> datetime | Otherwise:
+        if text is None:
+            return otherwise
+        try:
+            told = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise BadQuestionError(
+                f"{text!r} is not a time: write 2026-11-22 or 2026-11-22T08:15:00+08:00"
+            ) from error
+        return (told if told.tzinfo else told.replace(tzinfo=self._zone)).astimezone(UTC)
+
+    def _day(self, text: str | None, otherwise: date) -> date:
+        if text is None:
+            return otherwise
+        instant = self._instant(text, datetime.combine(otherwise, time(), UTC))
+        local = instant.astimezone(self._zone)
+        whole = local.time() == time()
+        return local.date() if whole or text != self._q.end else local.date() + timedelta(days=1)
+
+
+def write(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
+    """Write rows to a file, or to standard output.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if form is Format.TABLE and out is None:
+        show(frame)
+        return
+    flat = frame.with_columns(pl.col(pl.List(pl.String)).list.join(" "))
+    buffer = io.BytesIO()
+    if form is Format.PARQUET:
+        frame.write_parquet(buffer)
+    elif form is Format.JSON:
+        flat.with_columns(pl.col(pl.Datetime).dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")).write_json(
+            buffer
+        )
+    else:
+        flat.write_csv(buffer, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
+    if out is None:
+        sys.stdout.buffer.write(buffer.getvalue())
+        sys.stdout.buffer.flush()
+    else:
+        out.write_bytes(buffer.getvalue())

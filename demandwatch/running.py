@@ -1,0 +1,88 @@
+"""`demandwatch run`: one system until a signal ends it."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import structlog
+
+from collector.clock import Clock
+from demandwatch.app import App
+from demandwatch.settings import Configuration, ConfigurationError, load
+
+Handler = Callable[[int, FrameType | None], None]
+
+
+@contextmanager
+def signals(**handlers: Callable[[], None]) -> Iterator[None]:
+    """Call a function on a signal, e.g. `signals(SIGTERM=stop.set)`; restores what was before."""
+    before = {}
+    for name, act in handlers.items():
+        number = signal.Signals[name]
+
+        def handle(_number: int, _frame: FrameType | None, act: Callable[[], None] = act) -> None:
+            act()
+
+        before[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def run(config: Configuration, clock: Clock, *, console: bool = True) -> None:
+    """Run until SIGINT or SIGTERM; SIGHUP reads the settings anew.
+
+    Faulty new settings are reported and change nothing. Nothing is lost by a reload: what arrives
+    meanwhile waits in the journal, at the broker and in the meters' registers.
+    """
+    log = structlog.get_logger()
+    stop, reload = threading.Event(), threading.Event()
+    wake = threading.Event()
+
+    def ask(event: threading.Event) -> None:
+        event.set()
+        wake.set()
+
+    with signals(SIGINT=lambda: ask(stop), SIGTERM=lambda: ask(stop), SIGHUP=lambda: ask(reload)):
+        while not stop.is_set():
+            with App(config, clock, console=console) as app:
+                told = app.console.url if app.console else "off"
+                log.info("running", sites=len(config.sites), console=told, data=str(config.data))
+                config = _serve(config, wake, stop, reload)
+        log.info("stopped")
+
+
+def _serve(
+    config: Configuration,
+    wake: threading.Event,
+    stop: threading.Event,
+    reload: threading.Event,
+) -> Configuration:
+    """Wait for a signal; return the configuration to go on with."""
+    while True:
+        wake.wait()
+        wake.clear()
+        if stop.is_set():
+            return config
+        if reload.is_set():
+            reload.clear()
+            fresh = _reloaded(config.path)
+            if fresh is not None:
+                return fresh
+
+
+def _reloaded(path: Path) -> Configuration | None:
+    log = structlog.get_logger()
+    try:
+        config = load(path)
+    except ConfigurationError as error:
+        faults = [str(one) for one in error.faults]
+        log.error("the new settings have faults: the old ones stay in force", faults=faults)  # noqa: TRY400 - the faults are the message
+        return None
+    log.info("settings read anew")
+    return config

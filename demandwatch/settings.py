@@ -1,0 +1,146 @@
+"""One demandwatch.yaml plus the folders it names, checked as a whole."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from alerting.rules import Compiled, load_rules
+from alerting.settings import AlertingSettings
+from collector.profiles import Profile, load_profiles
+from collector.settings import CollectorSettings
+from collector.site import Site, Strict, Text
+from collector.yamlfile import Fault, faults_of, load_yaml
+from dashboards.settings import DashboardsSettings
+from demandwatch.crosscheck import Place, crosscheck
+from processors.book import Book
+from processors.policy.load import Packs, load_packs
+from processors.settings import ProcessorsSettings
+
+
+class Settings(Strict):
+    """demandwatch.yaml; folders are relative to the file."""
+
+    name: Text
+    """Whose system this is; shown on every page."""
+    data: str = "var"
+    """Folder of everything the program writes: journal, history, ledger, keys."""
+    sites: str = "sites"
+    """Folder of site files (*.yaml), each with a list under `sites`."""
+    meter_profiles: str = "meter-profiles"
+    """Folder of Modbus register maps (*.yaml)."""
+    collector: CollectorSettings = CollectorSettings()
+    processors: ProcessorsSettings = ProcessorsSettings()
+    alerting: AlertingSettings = AlertingSettings()
+    dashboards: DashboardsSettings = DashboardsSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Everything a run needs to know, loaded and free of faults."""
+
+    path: Path
+    settings: Settings
+    sites: tuple[Site, ...]
+    profiles: Mapping[str, Profile]
+    packs: Packs
+    rules: tuple[Compiled, ...]
+    digest: str
+    """SHA-256 over all files read, for the evidence."""
+
+    @property
+    def data(self) -> Path:
+        """The folder of everything the program writes."""
+        return self.path.parent / self.settings.data
+
+    @property
+    def book(self) -> Book:
+        """The facts of all meters."""
+        return Book.of(self.sites)
+
+
+class ConfigurationError(ValueError):
+    """The configuration has faults; `faults` lists all of them."""
+
+    def __init__(self, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(str(one) for one in self.faults))
+
+
+def load(path: Path) -> Configuration:
+    """Load and check a configuration.
+
+    Raises:
+        ConfigurationError: with every fault of every file at once.
+    """
+    loaded = load_yaml(path)
+    faults = list(loaded.faults)
+    settings = None
+    if loaded.data is not None:
+        try:
+            settings = Settings.model_validate(loaded.data)
+        except ValidationError as error:
+            faults += faults_of(error, path, loaded.lines, model=Settings)
+    if settings is None:
+        raise ConfigurationError(faults or [Fault(path, 0, "", "is empty", "a settings file")])
+    home = path.parent
+    sites, places = _sites(home / settings.sites, faults)
+    profiles = load_profiles(home / settings.meter_profiles)
+    packs, pack_faults = load_packs(home / settings.processors.policy_folder)
+    rules = load_rules(home / settings.alerting.rules, settings.alerting.channels)
+    faults += [*profiles.faults, *pack_faults, *rules.faults]
+    faults += crosscheck(
+        settings.collector, sites, places, set(profiles.by_id), (path, loaded.lines)
+    )
+    if faults:
+        raise ConfigurationError(faults)
+    files = _files(path, settings)
+    return Configuration(
+        path, settings, sites, profiles.by_id, packs, rules.rules, _digest(home, files)
+    )
+
+
+def _files(path: Path, settings: Settings) -> list[Path]:
+    folders = (
+        settings.sites,
+        settings.meter_profiles,
+        settings.processors.policy_folder,
+        settings.alerting.rules,
+    )
+    return [path, *(one for name in folders for one in sorted((path.parent / name).glob("*.yaml")))]
+
+
+def _digest(home: Path, files: Iterable[Path]) -> str:
+    whole = hashlib.sha256()
+    for file in files:
+        name = file.relative_to(home) if file.is_relative_to(home) else Path(file.name)
+        whole.update(str(name).encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def _sites(folder: Path, faults: list[Fault]) -> tuple[tuple[Site, ...], list[Place]]:
+    found: list[Site] = []
+    places: list[Place] = []
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        faults.append(Fault(folder, 0, "sites", "has no site file", "*.yaml with a list `sites`"))
+    for file in files:
+        loaded = load_yaml(file)
+        faults += loaded.faults
+        if loaded.data is None:
+            continue
+        entries = loaded.data.get("sites") if isinstance(loaded.data, dict) else None
+        if not isinstance(entries, list):
+            faults.append(Fault(file, 1, "sites", "is absent", "a list of sites"))
+            continue
+        for index, entry in enumerate(entries):
+            try:
+                site = Site.model_validate(entry)
+            except ValidationError as error:
+                faults += faults_of(error, file, loaded.lines, ("sites", index), Site)
+                continue
+            places.append((file, loaded.lines.get(("sites", index), 0)))
+            found.append(site)
+    return tuple(found), places
