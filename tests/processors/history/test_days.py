@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
-from facts import DAY0, T0, book, intervals, readings
+from history_rows import DAY0, T0, book, intervals, readings
 
 from processors.history.days import DAY, MONTH, day_rows
 from processors.history.store import History

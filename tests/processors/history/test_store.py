@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from facts import DAY0, T0, book, intervals, readings
+from history_rows import DAY0, T0, book, intervals, readings
 from polars.testing import assert_frame_equal
 
 from processors import interval
