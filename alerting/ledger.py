@@ -129,6 +129,15 @@ class Ledger:
         sql = f"SELECT * FROM alerts {where} ORDER BY fired_at DESC, alert_id LIMIT ?"  # noqa: S608 - fixed clauses
         return typed(self._db.rows(sql, (*values, limit)), ALERT)
 
+    def tells_of(self, rule_id: str, subject_id: str, start: datetime, end: datetime) -> bool:
+        """Return whether an alert of this rule and subject overlaps `[start, end)`."""
+        sql = (
+            "SELECT 1 FROM alerts WHERE rule_id = ? AND subject_id = ? AND since < ?"
+            " AND (resolved_at IS NULL OR resolved_at > ?) LIMIT 1"
+        )
+        span = acts.stamp(end), acts.stamp(start)
+        return bool(self._db.rows(sql, (rule_id, subject_id, *span)))
+
     def alert(self, alert_id: str) -> Alert:
         """Return one alert with its acts.
 

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS alerts (
     handling TEXT, handled_by TEXT, handled_at TEXT, note TEXT, text_zh TEXT, text_en TEXT,
     labels TEXT, row TEXT);
 CREATE INDEX IF NOT EXISTS alerts_by_time ON alerts (fired_at);
+CREATE INDEX IF NOT EXISTS alerts_by_subject ON alerts (rule_id, subject_id, since);
 CREATE INDEX IF NOT EXISTS alerts_by_site ON alerts (site_id, fired_at);
 CREATE TABLE IF NOT EXISTS states (
     rule_id TEXT, subject_id TEXT, phase TEXT, since TEXT, fired_at TEXT, seen_at TEXT,

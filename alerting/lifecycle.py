@@ -2,7 +2,7 @@
 
 Rows are judged in the order of their `at`. A row whose condition is null (not known) is as good as
 absent: it neither fires nor resolves. Rows older than the last judged one of their subject are left
-out, a row at that very instant is judged again (a revision), so replaying changes nothing.
+to late.py, a row at that very instant is judged again (a revision): replaying changes nothing.
 """
 
 from collections.abc import Iterator, Mapping
@@ -183,13 +183,19 @@ class _Subject:
         return begun - self._seen_at > allowed
 
     def _tell(self, change: Change, at: datetime, row: dict[str, object]) -> None:
-        plain = {name: value for name, value in row.items() if name not in _INNER}
         since, fired_at = self._since or at, self._fired_at or at
         site = str(row["site_id"])
-        self.transitions.append(Transition(change, self._id, site, since, fired_at, at, plain))
+        self.transitions.append(
+            Transition(change, self._id, site, since, fired_at, at, plain_row(row))
+        )
 
     def end(self) -> tuple[object, ...]:
         return self._id, self._phase.value, self._since, self._fired_at, self._seen_at
+
+
+def plain_row(row: Mapping[str, object]) -> dict[str, object]:
+    """Return the subject's own columns of a row."""
+    return {name: value for name, value in row.items() if name not in _INNER}
 
 
 _INNER = frozenset({"_when", "_clear", "phase", "since", "fired_at", "seen_at"})

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 import polars as pl
 import structlog
 
+from alerting.late import late_breaches
 from alerting.ledger import Ledger
 from alerting.lifecycle import Advance, Transition, advance
 from alerting.notices import Place, event
@@ -68,14 +69,25 @@ class Alerting:
     def _judge(self, rule: Compiled, frame: pl.DataFrame) -> list[str]:
         name = rule.rule.id
         found: Advance = advance(self._states[name], rule, frame)
+        transitions = [*self._late(rule, frame), *found.transitions]
         told: list[str] = []
-        if found.transitions or found.changed.height:
-            events = [event(rule.rule, one, self._place(one)) for one in found.transitions]
+        if transitions or found.changed.height:
+            events = [event(rule.rule, one, self._place(one)) for one in transitions]
             told = self._ledger.record(name, events, found.changed)
         self._states[name] = found.state
-        for one in found.transitions:
+        for one in transitions:
             self._log.info(f"alert {one.change}", rule=name, subject=one.subject_id, at=one.at)
         return told
+
+    def _late(self, rule: Compiled, frame: pl.DataFrame) -> list[Transition]:
+        """Return breaches in late rows that no alert tells of yet."""
+        name = rule.rule.id
+        return [
+            one
+            for pair in late_breaches(self._states[name], rule, frame)
+            if not self._ledger.tells_of(name, pair[0].subject_id, pair[0].since, pair[1].at)
+            for one in pair
+        ]
 
     def _place(self, transition: Transition) -> Place:
         site = transition.site_id

@@ -2,8 +2,10 @@
 
 import warnings
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from fpdf import FPDF
@@ -83,13 +85,23 @@ def _site(material: Material) -> Rows:
 
 def _verdict(material: Material, finding: Finding) -> Rows:
     rows: Rows = [(words.RULE, f"{material.rule.id}: {material.rule.when}")]
-    rows += [((name, name), _figure(value)) for name, value in finding.row.items()]
+    zone = ZoneInfo(material.site.timezone)
+    rows += [
+        (both, _figure(finding.row[name], zone))
+        for name, both in words.FIGURES.items()
+        if name in finding.row
+    ]
     rows += [(words.REASON, reason) for reason in finding.reasons]
     return rows
 
 
-def _figure(value: object) -> str:
-    return f"{value:,.6g}" if isinstance(value, float) else str(value)
+def _figure(value: object, zone: ZoneInfo) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}"
+    text = str(value)
+    if "T" not in text or not text[:4].isdigit():
+        return text
+    return f"{datetime.fromisoformat(text).astimezone(zone):%Y-%m-%d %H:%M %Z}"
 
 
 def _curve(material: Material) -> list[float | None]:
@@ -161,7 +173,7 @@ class _Page:
         if self._pdf.get_y() > 225:
             self._pdf.add_page()
         left, top, width, height = 14.0, self._pdf.get_y() + 2, 182.0, 45.0
-        most = max(*known, limit or 0.0, 1e-9)
+        most = 1.1 * max(*known, limit or 0.0, 1e-9)
         across = width / max(1, len(demand_kw) - 1)
         points = [
             None if kw is None else (left + n * across, top + height * (1 - kw / most))

@@ -32,6 +32,42 @@ STANDINGS: dict[str, Both] = {
     "clue": ("（线索，不作证据）", " (a clue, not evidence)"),
     "": ("", ""),
 }
+FIGURES: dict[str, Both] = {
+    "start": ("起", "From"),
+    "end": ("止", "To"),
+    "at": ("时刻", "At"),
+    "month": ("月份", "Month"),
+    "demand_kw": ("区间需量 kW", "Block demand kW"),
+    "contract_demand_kw": ("合同需量 kW", "Contract demand kW"),
+    "energy_kwh": ("电量 kWh", "Energy kWh"),
+    "quota_kwh": ("限额 kWh", "Quota kWh"),
+    "used_ratio": ("已用比例", "Used, of the quota"),
+    "remaining_kwh": ("剩余 kWh", "Remaining kWh"),
+    "coverage": ("覆盖率", "Coverage"),
+    "estimated_share": ("估算占比", "Estimated share"),
+    "quality": ("数据质量", "Quality"),
+    "declared_by": ("申报单位", "Declared by"),
+    "outcome": ("判定", "Outcome"),
+    "standing": ("效力", "Standing"),
+    "actual": ("单耗", "Intensity"),
+    "threshold": ("限值", "Threshold"),
+    "printed_threshold": ("标准所载限值", "Threshold as printed"),
+    "ratio": ("与限值之比", "Ratio to the threshold"),
+    "unit": ("单位", "Unit"),
+    "document": ("文件", "Document"),
+    "clause": ("条款", "Clause"),
+    "edition": ("版本", "Edition"),
+    "provenance": ("数值来源", "Provenance"),
+    "row_name_zh": ("适用条目", "Row"),
+    "denominator": ("分母", "Denominator"),
+    "denominator_unit": ("分母单位", "Denominator unit"),
+    "period_start": ("统计期起", "Period from"),
+    "period_end": ("统计期止", "Period to"),
+    "days_counted": ("计入日数", "Days counted"),
+    "zero_days": ("零读数日", "Zero days"),
+    "kgce_per_kwh": ("折标煤系数 kgce/kWh", "Coal coefficient kgce/kWh"),
+}
+"""Figures of a finding that the report shows, in this order; finding.json has all."""
 NO_FONT = (
     "No Chinese font was found on the machine that made this report: English only, characters "
     "it cannot show appear as '?'. The JSON files beside it hold the full text."

@@ -11,6 +11,8 @@ from alerting.acts import Act
 from alerting.ledger import Ledger, LedgerError
 from alerting.office import Alerting
 
+QUARTER = timedelta(minutes=15)
+
 
 @pytest.fixture
 def ledger(tmp_path):
@@ -49,6 +51,30 @@ def test_a_firing_alert_survives_a_restart_and_resolves_once(ledger):
     later = Alerting([RULE], ledger)
     assert later.observe("site_interval", block(1, 130.0)) == []
     assert later.observe("site_interval", block(2, 90.0)) == [first]
+
+
+def test_a_breach_that_becomes_known_late_is_told_once_and_disturbs_nothing(ledger):
+    office = Alerting([RULE], ledger)
+    for n in (0, 1, 2, 9):
+        office.observe("site_interval", block(n, 50.0))
+    late = pl.concat([block(1, 120.0), block(2, 130.0), block(4, None), block(5, 120.0)])
+    assert len(office.observe("site_interval", late)) == 4
+    alerts = ledger.alerts()
+    assert alerts["state"].to_list() == ["resolved", "resolved"]
+    first = alerts.row(1, named=True)
+    assert (first["since"], first["resolved_at"]) == (T0 + 1 * QUARTER, T0 + 3 * QUARTER)
+    assert office.observe("site_interval", late) == []
+    assert office.observe("site_interval", block(1, 140.0)) == []
+    assert len(office.observe("site_interval", block(10, 120.0))) == 1
+    assert office.observe("site_interval", block(9, 50.0)) == []
+
+
+def test_late_rows_of_an_alert_that_is_firing_are_part_of_it(ledger):
+    office = Alerting([RULE], ledger)
+    for n in (0, 1, 2):
+        office.observe("site_interval", block(n, 120.0))
+    assert office.observe("site_interval", block(1, 150.0)) == []
+    assert ledger.alerts()["state"].to_list() == ["firing"]
 
 
 def test_when_the_ledger_cannot_store_the_state_waits_and_the_rows_can_be_told_again(tmp_path):
