@@ -7,6 +7,7 @@ import polars as pl
 
 from dashboards.console.chart_style import (
     DOUBT,
+    FONT,
     LINE,
     LOAD,
     OVER,
@@ -53,6 +54,7 @@ def load_curve(
     ]
     return {
         "animation": False,
+        "textStyle": FONT,
         "grid": grid(3.6),
         "tooltip": tooltip("axis") | {":valueFormatter": in_unit("kW")},
         "xAxis": _category(labels),
@@ -164,7 +166,7 @@ def _doubts(today: pl.DataFrame, t: Words) -> Options:
         "silent": True,
         "tooltip": {"show": False},
         "z": 5,
-        "itemStyle": {"color": PANEL, "borderColor": DOUBT, "borderWidth": 1.8},
+        "itemStyle": {"color": PANEL, "borderColor": DOUBT, ":borderWidth": "dwPx(.12)"},
         "data": list(zip(rows["label"], _rounded(rows), strict=True)),
     }
 
@@ -186,7 +188,7 @@ def _projection(today: pl.DataFrame, running: Running | None, t: Words) -> Optio
         "itemStyle": {
             "color": "transparent",
             "borderColor": OVER if over else TEXT,
-            "borderWidth": 2,
+            ":borderWidth": "dwPx(.13)",
         },
         "data": data,
     }

@@ -3,6 +3,7 @@
 from zoneinfo import ZoneInfo
 
 from dashboards.console.chart_style import (
+    FONT,
     LINE,
     LOAD,
     OVER,
@@ -30,6 +31,7 @@ def burn_down(quota: Quota, timezone: str, t: Words) -> Options:
     pace = [[0.0, 0.0], *_path(quota, "pace_kwh")]
     return {
         "animation": False,
+        "textStyle": FONT,
         "grid": grid(4.6),
         "tooltip": tooltip("axis") | {":valueFormatter": in_unit("kWh")},
         "xAxis": _days(quota.length),

@@ -9,6 +9,11 @@ Options = dict[str, Any]
 
 LOAD, PAST, OVER, DOUBT = "#62d2c3", "#6d8294", "#ff5b52", "#f5b83d"
 TEXT, SOFT, LINE, PANEL = "#f1f5f8", "#a9bac8", "#22303d", "#111921"
+FONT = {
+    "fontFamily": "Inter, 'Segoe UI', 'Noto Sans CJK SC', 'Noto Sans SC', 'Microsoft YaHei', "
+    "'PingFang SC', system-ui, sans-serif"
+}
+"""The page's fonts: a canvas does not inherit them."""
 THOUSANDS = "v => v.toLocaleString('en')"
 
 
@@ -30,9 +35,9 @@ def in_unit(unit: str) -> str:
 def mark_line(where: Options, color: str, text: str, position: str, dash: str) -> Options:
     """A line across the plot at `where`, with its text; `dash` solid or dashed."""
     label = {"formatter": text, "position": position, "color": color, ":fontSize": "dwPx(.95)"}
-    width = 2.0 if dash == "solid" else 1.2
+    width = "Math.max(2, dwPx(.13))" if dash == "solid" else "Math.max(1.2, dwPx(.08))"
     return where | {
-        "lineStyle": {"color": color, "type": dash, "width": width},
+        "lineStyle": {"color": color, "type": dash, ":width": width},
         "label": label | {"show": bool(text)},
     }
 

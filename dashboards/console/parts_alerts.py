@@ -73,22 +73,22 @@ def detail(view: AlertDetail, timezone: str, t: Words, *, download: bool) -> str
         package = f'<a class="button" href="{link}">⇩ {escape(t("evidence"))}</a>'
     name = escape(t.pick(row.site_name))
     return (
-        f'<div class="title"><b class="{look}">{escape(t(row.severity))}</b>'
+        f'<div class="detail"><div class="title"><b class="{look}">{escape(t(row.severity))}</b>'
         f"<span>{text.local(row.since, timezone)}{until}</span>{parts.handled(row, t)}"
         f'<span class="push">{package}</span></div>'
         f'<div class="head"><h1><a href="/site/{escape(row.site_id)}">{name}</a></h1></div>'
         f'<div class="says-big">{escape(t.pick(row.text))}</div>'
         f'<div class="soft">{escape(t("rule"))} {escape(row.rule_id)} · {escape(t("subject"))} '
         f"{escape(row.subject_id)} · {escape(row.id)}</div>"
-        f'<div class="title"><b>{escape(t("values"))}</b></div>{_figures(view, timezone)}'
+        f'<div class="title"><b>{escape(t("values"))}</b></div>{_figures(view, timezone, t)}'
         f'<div class="title"><b>{escape(t("timeline"))}</b></div>'
-        f'<ul class="timeline">{"".join(_act(act, timezone, t) for act in view.acts)}</ul>'
+        f'<ul class="timeline">{"".join(_act(act, timezone, t) for act in view.acts)}</ul></div>'
     )
 
 
-def _figures(view: AlertDetail, timezone: str) -> str:
+def _figures(view: AlertDetail, timezone: str, t: Words) -> str:
     rows = "".join(
-        f'<div><span class="soft">{escape(name)}</span>'
+        f'<div><span class="soft">{escape(t.column(name))}</span>'
         f"<span>{escape(_value(value, timezone))}</span></div>"
         for name, value in view.figures
     )

@@ -102,7 +102,7 @@ def sites(view: City, t: Words) -> str:
         ("no-wall", t("district")),
         ("num", f"{t('power_now')} kW"),
         ("num", t("projected_of_contract")),
-        ("num", t("quota_used")),
+        ("num", t("crossing_and_used")),
         ("num", t("meters_heard")),
     )
     rows = (_site(row, t, view.timezone) for row in view.sites)

@@ -98,7 +98,7 @@ def quota(view: SitePage, t: Words) -> str:
         f'<div class="title"><b>{escape(t("burn_down"))}</b><span>{one.month:%Y-%m}</span>'
         f'<span class="{look}">{escape(t("used"))} {text.figure(one.energy_kwh)} / '
         f"{one.quota_kwh:,.0f} kWh · {text.percent(one.used_ratio)}</span>"
-        f'<span class="push">{parts.covered(one.coverage, t)}</span></div>'
+        f"{parts.covered(one.coverage, t)}</div>"
         f"{crossing(one, view.site.timezone, t)}"
     )
 
@@ -107,15 +107,23 @@ def crossing(one: Quota, zone: str, t: Words) -> str:
     """The projected crossing with its range, and the simulated surcharge."""
     if one.crosses_at is not None:
         key = "crossed" if one.crossed else "crosses"
-        early, late = (text.local(i, zone, "%m-%d") for i in (one.crosses_early, one.crosses_late))
-        band = "" if one.crossed or text.DASH in (early, late) else f"（{early} … {late}）"
-        words, look = f"{t(key)}：{text.local(one.crosses_at, zone)}{band}", "over"
+        words, look = f"{t(key)} {text.local(one.crosses_at, zone)}{_range(one, zone)}", "over"
     elif one.projected_kwh is None:
         words, look = t(one.reason) or text.DASH, "doubt"
     else:
         words, look = t("stays_within"), "good"
     line = f'<span class="says-big {look}">{escape(words)}</span>'
     return f'<div class="title">{line}{_beyond(one, t)}</div>'
+
+
+def _range(one: Quota, zone: str) -> str:
+    """The range of a projected crossing; an end that lies beyond the month stays open."""
+    if one.crossed or (one.crosses_early is None and one.crosses_late is None):
+        return ""
+    both = [text.local(i, zone, "%m-%d") for i in (one.crosses_early, one.crosses_late)]
+    if both[0] == both[1]:
+        both = [text.local(i, zone, "%H:%M") for i in (one.crosses_early, one.crosses_late)]
+    return f" ({both[0]} … {both[1].replace(text.DASH, '')})"
 
 
 def _beyond(one: Quota, t: Words) -> str:
@@ -147,17 +155,17 @@ def verdict(one: Intensity, t: Words) -> str:
     """One verdict: figure, outcome, levels with their provenance, period and coverage."""
     look = _LOOKS.get(one.outcome, "")
     told = [one.reason] if one.reason else list(one.standing_reasons)
-    why = "；".join(t(reason) for reason in told)
+    why = " · ".join(t(reason) for reason in told)
     standing = text.tag(t("standing_" + one.standing), look) if one.standing else ""
-    unit = one.unit.replace("m2.a", "m²·a").replace("/m2", "/m²")
-    guide = f"{t.pick(one.title)} {one.edition} · {t.pick(one.row)}"
+    unit = one.unit.replace("m2", "m²").replace(".a", "·a")
+    guide = f"{t.pick(one.title)} · {t('edition')} {one.edition} · {t.pick(one.row)} {one.clause}"
     return (
         f'<div class="bullet {escape(one.outcome)}"><div class="title">'
         f'<span class="says-big {look}">{escape(t("outcome_" + one.outcome))}</span>'
         f'<b class="says-big">{text.figure(one.value, 1)}</b><span>{escape(unit)}</span>'
-        f'{standing}<span class="push">{escape(guide)} {parts.provenance(one.provenance, t)}</span>'
-        f"</div>{_scale(one, t)}"
-        f'<div class="soft">{escape(why)}</div><div class="soft">{text.days(one.start, one.end)} · '
+        f'{standing}<span class="{look}">{escape(why)}</span></div>{_scale(one, t)}'
+        f'<div class="soft">{escape(guide)} {parts.provenance(one.provenance, t)}</div>'
+        f'<div class="soft">{escape(t("period"))} {text.days(one.start, one.end)} · '
         f"{parts.covered(one.coverage, t)} · {escape(t('estimated_share'))} "
         f"{text.percent(one.estimated_share)}</div></div>"
     )
@@ -170,7 +178,8 @@ def _scale(one: Intensity, t: Words) -> str:
         return ""
     marks = "".join(_mark(level, top) for level in one.levels)
     value = f'<div class="value" style="width:{max(one.value or 0.0, 0.0) / top:.2%}"></div>'
-    names = "".join(_level(level, t) for level in one.levels)
+    mixed = len({level.provenance for level in one.levels} | {one.provenance}) > 1
+    names = "".join(_level(level, t, marked=mixed) for level in one.levels)
     return f'<div class="scale">{value}{marks}</div><div class="levels">{names}</div>'
 
 
@@ -182,8 +191,8 @@ def _mark(level: Level, top: float) -> str:
     )
 
 
-def _level(level: Level, t: Words) -> str:
+def _level(level: Level, t: Words, *, marked: bool) -> str:
     look = "over" if level.role == "limit" else "soft"
     words = f"{t.pick(level.name)} {level.value:,g}"
-    mark = parts.provenance(level.provenance, t)
+    mark = parts.provenance(level.provenance, t) if marked else ""
     return f'<span class="{look}">{escape(words)} {mark}</span>'

@@ -1,4 +1,4 @@
-"""Why a verdict is undecided or only a clue, in both languages; keys are processors' reasons."""
+"""Reasons of verdicts and columns of alerts in both languages; keys are the rows' own words."""
 
 REASONS: dict[str, tuple[str, str]] = {
     "no_guide": ("未指定能耗指引", "no guide is named for it"),
@@ -31,3 +31,30 @@ REASONS: dict[str, tuple[str, str]] = {
     "too_little_history": ("历史数据不足，无法预计", "too little history to project"),
 }
 """Key -> (Chinese, English)."""
+
+COLUMNS: dict[str, tuple[str, str]] = {
+    "at": ("时刻", "at"),
+    "start": ("区间起", "block start"),
+    "end": ("区间止", "block end"),
+    "block_start": ("区间起", "block start"),
+    "energy_kwh": ("电量 kWh", "energy kWh"),
+    "demand_kw": ("区间需量 kW", "block demand kW"),
+    "max_demand_kw": ("最大需量 kW", "maximum demand kW"),
+    "contract_demand_kw": ("合同需量 kW", "contract demand kW"),
+    "projected_demand_kw": ("预计区间需量 kW", "projected block demand kW"),
+    "energy_so_far_kwh": ("本区间已用 kWh", "energy so far kWh"),
+    "allowed_kw": ("余下时间可用 kW", "allowed kW"),
+    "power_kw": ("功率 kW", "power kW"),
+    "quota_kwh": ("月度定额 kWh", "monthly quota kWh"),
+    "projected_kwh": ("预计全月 kWh", "projected month kWh"),
+    "used_ratio": ("定额已用比", "share of quota used"),
+    "month": ("月份", "month"),
+    "coverage": ("覆盖率", "coverage"),
+    "quality": ("数据质量", "quality"),
+    "measured_at": ("末次抄读", "last reading"),
+    "silent_s": ("静默秒数", "silent for (s)"),
+    "outcome": ("判定", "verdict"),
+    "standing": ("效力", "standing"),
+    "ratio": ("比值", "ratio"),
+}
+"""Names of the figures an alert fired on; a column not listed shows its own name."""

@@ -56,7 +56,6 @@ class Console:
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=1,
-            ws="websockets-sansio",
         )
         self._server = _Server(config)
         self._thread = threading.Thread(

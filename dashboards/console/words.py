@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dashboards.console.reasons import REASONS
+from dashboards.console.reasons import COLUMNS, REASONS
 
 LANGUAGES = ("zh", "en")
 
@@ -109,6 +109,8 @@ WORDS: dict[str, tuple[str, str]] = {
     "pending": ("待确认触发", "pending"),
     "firing": ("触发中", "firing"),
     "resolved": ("已恢复", "resolved"),
+    "edition": ("版本", "edition"),
+    "crossing_and_used": ("超定额时间 · 定额已用", "Crossing · quota used"),
     "open": ("未确认", "open"),
     "dispute_accepted": ("申诉成立", "dispute accepted"),
     "dispute_rejected": ("申诉驳回", "dispute rejected"),
@@ -204,6 +206,11 @@ class Words:
         """Return the words for `key`; a key the table lacks is shown as it is."""
         pair = WORDS.get(key) or REASONS.get(key)
         return key if pair is None else pair[LANGUAGES.index(self.language)]
+
+    def column(self, name: str) -> str:
+        """Return the words for a column of a row; its own name if it has none."""
+        pair = COLUMNS.get(name)
+        return name if pair is None else pair[LANGUAGES.index(self.language)]
 
     @property
     def other(self) -> str:
