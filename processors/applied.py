@@ -8,6 +8,11 @@ from processors.policy.header import Provenance
 from processors.policy.pack import Correction, LevelName, Role, Row, TablePack
 
 
+DECIMALS = 6
+"""Figures and thresholds are compared at this many decimals of their unit, so that an inclusive
+bound is not missed, nor a recomputation upset, by the last bits of a sum."""
+
+
 @dataclass(frozen=True, slots=True)
 class Folded:
     """A figure after a run of corrections."""
@@ -110,5 +115,5 @@ def _fold(
             used = [f"{k}={v:g}" for k, v in declared.items() if k in formula.text]
             used += [f"{step.input}={declared[step.input]:g}"] if step.input else []
             applied.append(f"{step.formula}({', '.join(used)}): {formula.text}")
-    stated = None if lacking else value
+    stated = None if lacking else round(value, DECIMALS)
     return Folded(stated, tuple(applied), tuple(skipped), tuple(lacking))

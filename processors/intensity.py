@@ -37,6 +37,8 @@ energy; `estimated_share` 0..1 of energy_kwh; `days_counted`, `zero_days` meter-
 `silent_meters` those without a single day that counts. Null where nothing is known."""
 
 YEAR_DAYS = 365
+_RATIOS = pl.col("per_unit_kwh", "stated_per_unit_kwh", "coverage", "estimated_share")
+"""Rounded far below any meter's resolution: the order in which threads add must not show."""
 _BLOCK_US = BLOCK.seconds * 1e6  # a float: 96 blocks would overflow the 32 bits of `blocks`
 
 
@@ -202,6 +204,7 @@ def measure(days: pl.DataFrame, claims: Sequence[Claim]) -> pl.DataFrame:
             coverage=(pl.col("covered") / pl.col("expected")).fill_nan(None).fill_null(0.0),
             estimated_share=pl.col("estimated_share").fill_nan(None),
         )
+        .with_columns(pl.col("energy_kwh").round(6), _RATIOS.round(9))
         .select(pl.col(name).cast(kind) for name, kind in INTENSITY.items())
     )
 
@@ -214,33 +217,50 @@ def _sum(value: str | pl.Expr) -> pl.Expr:
 
 def _by_meter(days: pl.DataFrame, claims: Sequence[Claim]) -> pl.DataFrame:
     """Sum the days that count: one row a claim and meter, null where none counts."""
-    counts = (pl.col("energy_kwh").is_not_null() & (pl.col("blocks") > 0)).fill_null(value=False)
-    zero = counts & (pl.col("zero_share") >= 1.0).fill_null(value=False)
-    counted = counts & ~zero
-    length = (pl.col("end") - pl.col("start")).dt.total_microseconds()
-    known = (pl.col("blocks") * _BLOCK_US / length).clip(0.0, 1.0)
-
-    def total(expr: pl.Expr) -> pl.Expr:
-        return _sum(expr.filter(counted))
-
-    return (
-        _grid(claims)
-        .join(days, on=["meter_id", "day"], how="left")
+    spans = _spans_of(claims)
+    sums = (
+        spans.lazy()
+        .join(_known(days), on="meter_id")
+        .filter(pl.col("day").is_between("first", "last"))
         .group_by("claim", "meter_id")
         .agg(
-            energy_kwh=total(pl.col("energy_kwh")),
-            estimated_kwh=total(pl.col("energy_kwh") * pl.col("estimated_share").fill_null(0.0)),
-            denominator=total(pl.col("per_day") * known),
-            known_days=total(known),
-            covered_days=total(pl.col("coverage")),
-            days_counted=counted.sum(),
-            zero_days=zero.sum(),
+            _sum("energy_kwh").alias("energy_kwh"),
+            _sum("estimated_kwh").alias("estimated_kwh"),
+            _sum(pl.col("per_day") * pl.col("known")).alias("denominator"),
+            _sum("known").alias("known_days"),
+            _sum("coverage").alias("covered_days"),
+            pl.col("energy_kwh").count().alias("days_counted"),
+            pl.col("zero").sum().alias("zero_days"),
         )
+        .collect()
+    )
+    meters = spans.select("claim", "meter_id").unique(maintain_order=True)
+    return meters.join(sums, on=["claim", "meter_id"], how="left").with_columns(
+        pl.col("days_counted", "zero_days").fill_null(0)
     )
 
 
-def _grid(claims: Sequence[Claim]) -> pl.DataFrame:
-    """Return one row a claim, meter and day: claim, meter_id, day, per_day."""
+def _known(days: pl.DataFrame) -> pl.LazyFrame:
+    """Return what each day contributes; all null where it does not count."""
+    stated = pl.col("energy_kwh").is_not_null() & (pl.col("blocks") > 0)
+    zero = stated & (pl.col("zero_share") >= 1.0).fill_null(value=False)
+    length = (pl.col("end") - pl.col("start")).dt.total_microseconds()
+    values = {
+        "energy_kwh": pl.col("energy_kwh"),
+        "estimated_kwh": pl.col("energy_kwh") * pl.col("estimated_share").fill_null(0.0),
+        "known": (pl.col("blocks") * _BLOCK_US / length).clip(0.0, 1.0),
+        "coverage": pl.col("coverage"),
+    }
+    return days.lazy().select(
+        "meter_id",
+        "day",
+        *(pl.when(stated & ~zero).then(value).alias(name) for name, value in values.items()),
+        zero=zero,
+    )
+
+
+def _spans_of(claims: Sequence[Claim]) -> pl.DataFrame:
+    """Return one row a claim, meter and span of days: claim, meter_id, first, last, per_day."""
     rows = [
         (n, meter, start, end - timedelta(days=1), per_day)
         for n, one in enumerate(claims)
@@ -254,6 +274,4 @@ def _grid(claims: Sequence[Claim]) -> pl.DataFrame:
         "last": pl.Date(),
         "per_day": pl.Float64(),
     }
-    spans = pl.DataFrame(rows, schema=kinds, orient="row")
-    ranges = spans.with_columns(day=pl.date_ranges("first", "last"))
-    return ranges.explode("day").select("claim", "meter_id", "day", "per_day")
+    return pl.DataFrame(rows, schema=kinds, orient="row")
