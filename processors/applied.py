@@ -7,7 +7,6 @@ from processors.policy.correction import FORMULAS, Given, MissingInputError, Sid
 from processors.policy.header import Provenance
 from processors.policy.pack import Correction, LevelName, Role, Row, TablePack
 
-
 DECIMALS = 6
 """Figures and thresholds are compared at this many decimals of their unit, so that an inclusive
 bound is not missed, nor a recomputation upset, by the last bits of a sum."""
