@@ -38,10 +38,10 @@ def sites_from_metadata(
     if missing:
         raise ValueError(f"{path} has no column {', '.join(missing)}")
     wanted = table.filter(pl.col("building_id").is_in(list(buildings))).select(_COLUMNS)
-    return tuple(_site(*row, since) for row in wanted.sort("building_id").iter_rows())
+    return tuple(_site(since, *row) for row in wanted.sort("building_id").iter_rows())
 
 
-def _site(building: str, group: str, usage: str, sqm: str | None, zone: str, since: date) -> Site:
+def _site(since: date, building: str, group: str, usage: str, sqm: str | None, zone: str) -> Site:
     if usage not in _KINDS:
         raise ValueError(f"{building}: no guide for {usage!r}; known: {', '.join(_KINDS)}")
     kind, use = _KINDS[usage]

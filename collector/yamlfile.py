@@ -176,7 +176,10 @@ def faults_of(
         model: the validated model; with it an unknown key is told the known ones.
     """
     faults = []
-    for one in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    for one in errors:
+        if one["type"] == "too_short" and any(_inside(one["loc"], two["loc"]) for two in errors):
+            continue  # pydantic counts only the sound items; the bad ones are told themselves
         key = _in_file(prefix, one["loc"], lines)
         line = next((lines[key[:n]] for n in range(len(key), 0, -1) if key[:n] in lines), 0)
         secret = _SECRET.search(_dotted(key)) or isinstance(one["input"], dict | list | BaseModel)
@@ -191,6 +194,10 @@ def faults_of(
             problem, allowed = allowed, ""
         faults.append(Fault(file, line, _dotted(key), problem, allowed))
     return faults
+
+
+def _inside(outer: KeyPath, inner: KeyPath) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
 
 
 def _in_file(prefix: KeyPath, loc: KeyPath, lines: Lines) -> KeyPath:

@@ -61,6 +61,8 @@ class Mosquitto:
 
     folder: Path
     binary: str
+    extra: str = "allow_anonymous true\n"
+    """Lines of its configuration that a test may replace before it starts."""
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -68,7 +70,7 @@ class Mosquitto:
         """Start it and wait until it listens."""
         config = self.folder / "mosquitto.conf"
         config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\nset_tcp_nodelay true\n"
+            f"listener {self.port} 127.0.0.1\n{self.extra}set_tcp_nodelay true\n"
             "persistence true\nautosave_on_changes false\n"
             f"persistence_location {self.folder}/\n"
             "max_queued_messages 0\nmax_inflight_messages 0\n"
