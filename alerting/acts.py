@@ -80,6 +80,18 @@ class Link:
         return loaded if isinstance(loaded, dict) else {}
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a rule found: an alert fired or resolved, and who must be told."""
+
+    act: Act
+    alert_id: str
+    detail: Mapping[str, object]
+    """FIRED_FACTS for `fired`; `at` and `row` for `resolved`."""
+    notices: Mapping[str, str]
+    """Payload (JSON text) by channel."""
+
+
 def canonical(value: object) -> str:
     """Return JSON with sorted keys and no spaces; instants as ISO 8601 in UTC, NaN refused."""
     return json.dumps(

@@ -5,7 +5,7 @@ remembers it and the notices to send are stored all or not at all.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from alerting import acts, lifecycle
-from alerting.acts import Act, Link
+from alerting.acts import Act, Event, Link
 from alerting.alert import ALERT, TIMELINE, typed
 from alerting.chain import Chain, Position, link_of
 from alerting.ledger_db import LedgerDb
@@ -22,18 +22,6 @@ from alerting.outbox_db import OutboxDb
 
 class LedgerError(ValueError):
     """The act does not fit the alert; the text says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something a rule found: an alert fired or resolved, and who must be told."""
-
-    act: Act
-    alert_id: str
-    detail: Mapping[str, object]
-    """FIRED_FACTS for `fired`; `at` and `row` for `resolved`."""
-    notices: Mapping[str, str]
-    """Payload (JSON text) by channel."""
 
 
 @dataclass(frozen=True, slots=True)

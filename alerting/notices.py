@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from alerting import acts
-from alerting.acts import Act
-from alerting.ledger import Event
+from alerting.acts import Act, Event
 from alerting.lifecycle import Change, Transition
 from alerting.rules import Rule
 from collector.site import Site

@@ -50,8 +50,6 @@ def _typed(name: str, kind: pl.DataType, *, given: bool) -> pl.Expr:
     if kind == UTC_US:
         return pl.col(name).str.to_datetime(_TIME, time_unit="us").dt.replace_time_zone("UTC")
     if isinstance(kind, pl.List):
-        text = pl.col(name).fill_null("")
-        return (
-            pl.when(text == "").then(pl.lit([], dtype=kind)).otherwise(text.str.split(_LIST_MARK))
-        )
+        words = pl.col(name).fill_null("").str.split(_LIST_MARK)
+        return words.list.eval(pl.element().filter(pl.element() != ""))
     return pl.col(name).cast(kind)
