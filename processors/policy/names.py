@@ -1,0 +1,74 @@
+"""Checks that what settings and sites name exists in the policy folder."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from collector.site import Site
+from collector.yamlfile import Fault, Lines
+from processors.policy.load import Packs
+from processors.settings import ProcessorsSettings
+
+Place = tuple[Path, int]
+"""Where something is told: file and line."""
+
+
+def unknown_names(
+    settings: ProcessorsSettings,
+    sites: Sequence[Site],
+    places: Sequence[Place],
+    packs: Packs,
+    main: tuple[Path, Lines],
+) -> list[Fault]:
+    """Return a fault for each guide, use, product or surcharge that no loaded pack knows.
+
+    Args:
+        settings: the guides by kind and the surcharge.
+        sites: all sites.
+        places: where each of them is told.
+        packs: the policy folder.
+        main: demandwatch.yaml and its lines.
+    """
+    faults = list(_of_settings(settings, packs, main))
+    for site, place in zip(sites, places, strict=True):
+        faults += _of_site(site, place, settings, packs)
+    return faults
+
+
+def _of_settings(
+    settings: ProcessorsSettings, packs: Packs, main: tuple[Path, Lines]
+) -> Iterator[Fault]:
+    file, lines = main
+    for kind, guide in settings.verdicts.guides.items():
+        if not packs.guide_known(guide):
+            at = ("processors", "verdicts", "guides", kind.value)
+            yield Fault(file, lines.get(at, 0), ".".join(at), f"no guide {guide!r}", _guides(packs))
+    tiers = settings.quotas.surcharge
+    known = sorted({one.id for one in packs.surcharges})
+    if tiers is not None and tiers not in known:
+        at = ("processors", "quotas", "surcharge")
+        problem = f"no surcharge {tiers!r}"
+        yield Fault(file, lines.get(at, 0), ".".join(at), problem, ", ".join(known))
+
+
+def _of_site(
+    site: Site, place: Place, settings: ProcessorsSettings, packs: Packs
+) -> Iterator[Fault]:
+    if site.guide and not packs.guide_known(site.guide):
+        yield Fault(*place, "guide", f"{site.id}: no guide {site.guide!r}", _guides(packs))
+    guide = site.guide or settings.verdicts.guides.get(site.kind, "")
+    rows = {row.id for one in packs.tables if one.id == guide for row in one.rows}
+    if site.use and rows and site.use not in rows:
+        problem = f"{site.id}: guide {guide} has no row {site.use!r}"
+        yield Fault(*place, "use", problem, ", ".join(sorted(rows)))
+    meters = {one.id for one in site.meters}
+    for made in site.production:
+        if not packs.product_known(made.product):
+            problem = f"{site.id}: no product quota has a row {made.product!r}"
+            yield Fault(*place, "production.product", problem, "a row id of a product quota pack")
+        for meter in sorted(set(made.meters) - meters):
+            problem = f"{site.id}: no meter {meter!r}"
+            yield Fault(*place, "production.meters", problem, ", ".join(sorted(meters)))
+
+
+def _guides(packs: Packs) -> str:
+    return ", ".join(sorted({one.id for one in packs.tables if one.kind == "guide"}))
