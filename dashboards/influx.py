@@ -8,7 +8,7 @@ so a reader must leave out `quality` = 'missing', as the boards do.
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,14 +22,13 @@ from influxdb_client.rest import ApiException
 from urllib3.exceptions import HTTPError
 
 from collector.metrics import Metrics
+from collector.site import Site
+from dashboards.line_protocol import heads, interval_lines, site_lines
 from dashboards.settings import InfluxSettings
 from processors.book import Book
 from processors.history.store import History
-from processors.interval import INTERVAL
 
 _LOG = structlog.get_logger()
-MEASUREMENT = "interval"
-_FLOATS = tuple(name for name, kind in INTERVAL.items() if kind == pl.Float64)
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 _POLL_S = 1.0
 """Pause when there is nothing new; a block closes every quarter hour."""
@@ -55,6 +54,7 @@ class InfluxSink:
         book: the meters' tags; replace it with `use` when settings are reloaded.
         cursor_path: file that keeps the cursor; one for each server and bucket.
         metrics: gets rows, failures by reason and the cursor.
+        sites: their contract demand, floor area and quota are sent at the start.
     """
 
     def __init__(
@@ -64,9 +64,10 @@ class InfluxSink:
         book: Book,
         cursor_path: Path,
         metrics: Metrics,
+        sites: Sequence[Site] = (),
     ) -> None:
         self._settings, self._history, self._path = settings, history, cursor_path
-        self._tags = tags(book)
+        self._tags, self._sites = heads(book), tuple(sites)
         self._target = f"{settings.url} {settings.bucket}"
         self._cursor, self._error = _load(cursor_path, self._target), ""
         self._ended = threading.Event()
@@ -85,9 +86,9 @@ class InfluxSink:
         if self._thread.is_alive():
             self._thread.join(timeout_s)
 
-    def use(self, book: Book) -> None:
-        """Take the tags of reloaded settings."""
-        self._tags = tags(book)
+    def use(self, book: Book, sites: Sequence[Site] = ()) -> None:
+        """Take the tags and the sites' facts of reloaded settings."""
+        self._tags, self._sites = heads(book), tuple(sites)
 
     def status(self) -> SinkStatus:
         """Return the cursor and the last error."""
@@ -111,6 +112,10 @@ class InfluxSink:
 
     def send(self, api: WriteApi) -> int:
         """Send the next rows and move the cursor; return how many."""
+        if self._sites:
+            sites = self._sites
+            self._put(api, site_lines(sites))
+            self._sites = () if self._sites is sites else self._sites
         rows = self._history.intervals_since(self._cursor, self._settings.batch_rows)
         if rows.is_empty():
             return 0
@@ -125,11 +130,7 @@ class InfluxSink:
 
     def _write(self, api: WriteApi, rows: pl.DataFrame) -> None:
         try:
-            api.write(
-                bucket=self._settings.bucket,
-                record="\n".join(lines(rows, self._tags)).encode(),
-                write_precision=WritePrecision.US,  # type: ignore[arg-type]  # their constants are str
-            )
+            self._put(api, interval_lines(rows, self._tags))
         except ApiException as fault:
             if fault.status == _TOO_LARGE and rows.height > 1:
                 for half in rows.iter_slices(-(-rows.height // 2)):
@@ -139,6 +140,13 @@ class InfluxSink:
                 raise
             self._failures.labels("beyond_retention").inc()
         self._rows.inc(rows.height)
+
+    def _put(self, api: WriteApi, lines: Iterable[str]) -> None:
+        api.write(
+            bucket=self._settings.bucket,
+            record="\n".join(lines).encode(),
+            write_precision=WritePrecision.US,  # type: ignore[arg-type]  # their constants are str
+        )
 
     def _client(self) -> InfluxDBClient:
         settings = self._settings
@@ -151,59 +159,12 @@ class InfluxSink:
         )
 
     def _failed(self, fault: Exception, pause_s: float) -> None:
-        reason = f"http_{fault.status}" if isinstance(fault, ApiException) else "unreachable"
-        self._failures.labels(reason).inc()
+        refused = isinstance(fault, ApiException)
+        self._failures.labels(f"http_{fault.status}" if refused else "unreachable").inc()
+        why = f"{fault.status} {fault.reason}: {fault.message}" if refused else str(fault)
         if not self._error:
-            _LOG.warning("InfluxDB does not take the intervals", why=str(fault), retry_s=pause_s)
-        self._error = str(fault)
-
-
-def tags(book: Book) -> pl.DataFrame:
-    """Return `meter_id` and `head`: measurement and tags of its lines, escaped, keys in order."""
-    role = pl.when("is_main").then(pl.lit("main")).otherwise(pl.lit("sub"))
-    named = {
-        "district": _escaped("district"),
-        "meter_id": pl.col("meter_id"),
-        "role": role,
-        "site_id": pl.col("site_id"),
-    }
-    parts = [pl.concat_str(pl.lit(f"{name}="), value) for name, value in named.items()]
-    head = pl.concat_str(pl.lit(MEASUREMENT), *parts, separator=",")
-    return book.meters.select("meter_id", head=head)
-
-
-def lines(rows: pl.DataFrame, heads: pl.DataFrame) -> Iterator[str]:
-    """Return the line protocol of INTERVAL rows, time in microseconds; null is left out.
-
-    Args:
-        rows: any INTERVAL rows.
-        heads: what `tags` made; a meter absent there is tagged with its id alone.
-    """
-    head = pl.coalesce("head", pl.concat_str(pl.lit(f"{MEASUREMENT},meter_id="), "meter_id"))
-    figures = [
-        pl.lit(f"{name}=") + pl.when(pl.col(name).is_finite()).then(name).cast(pl.String)
-        for name in _FLOATS
-    ]
-    instants = [
-        pl.lit(f"{name}=") + pl.col(name).dt.epoch("us").cast(pl.String) + "i"
-        for name in ("max_demand_at", "computed_at")
-    ]
-    words = [
-        pl.format('quality="{}"', pl.col("quality").cast(pl.String)),
-        pl.format('flags="{}"', pl.col("flags").list.join(",").fill_null("")),
-        pl.format("revision={}i", pl.col("revision")),
-    ]
-    fields = pl.concat_str(*figures, *instants, *words, separator=",", ignore_nulls=True)
-    line = pl.concat_str(head, fields, pl.col("start").dt.epoch("us"), separator=" ")
-    tagged = rows.join(heads, on="meter_id", how="left")
-    yield from tagged.select(line=line)["line"]
-
-
-def _escaped(column: str) -> pl.Expr:
-    """Escape what separates tags; a line break or a closing backslash cannot be escaped."""
-    plain = pl.col(column).str.replace_all(r"[\r\n]", " ").str.strip_chars_end("\\ ")
-    filled = pl.when(plain.str.len_bytes() > 0).then(plain).otherwise(pl.lit("-"))
-    return filled.str.replace_all(r"([,= ])", r"\${1}")
+            _LOG.warning("InfluxDB does not take the intervals", why=why, retry_s=pause_s)
+        self._error = why
 
 
 def _beyond_retention(fault: ApiException) -> bool:

@@ -1,0 +1,1 @@
+"""Grafana boards as code; built into deploy/grafana, provisioned by file or pushed."""
