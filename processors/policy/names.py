@@ -40,8 +40,9 @@ def _of_settings(
     file, lines = main
     for kind, guide in settings.verdicts.guides.items():
         if not packs.guide_known(guide):
-            at = ("processors", "verdicts", "guides", kind.value)
-            yield Fault(file, lines.get(at, 0), ".".join(at), f"no guide {guide!r}", _guides(packs))
+            key = ("processors", "verdicts", "guides", kind.value)
+            problem = f"no guide {guide!r}"
+            yield Fault(file, lines.get(key, 0), ".".join(key), problem, _guides(packs))
     tiers = settings.quotas.surcharge
     known = sorted({one.id for one in packs.surcharges})
     if tiers is not None and tiers not in known:
