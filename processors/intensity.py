@@ -189,16 +189,9 @@ def measure(days: pl.DataFrame, claims: Sequence[Claim]) -> pl.DataFrame:
         zero_days=pl.col("zero_days").sum(),
         silent_meters=pl.col("meter_id").filter(pl.col("days_counted") == 0).sort(),
     )
-    facts = pl.DataFrame(
-        [
-            (n, one.days_expected, sum((e - s).days * per_day for s, e, per_day in one.segments))
-            for n, one in enumerate(claims)
-        ],
-        schema={"claim": pl.Int32(), "expected": pl.Int32(), "whole": pl.Float64()},
-        orient="row",
-    )
     return (
-        facts.join(per_claim, on="claim", how="left", maintain_order="left")
+        _whole(claims)
+        .join(per_claim, on="claim", how="left", maintain_order="left")
         .with_columns(
             stated_per_unit_kwh=pl.col("energy_kwh") / pl.col("whole"),
             coverage=(pl.col("covered") / pl.col("expected")).fill_nan(None).fill_null(0.0),
@@ -207,6 +200,16 @@ def measure(days: pl.DataFrame, claims: Sequence[Claim]) -> pl.DataFrame:
         .with_columns(pl.col("energy_kwh").round(6), _RATIOS.round(9))
         .select(pl.col(name).cast(kind) for name, kind in INTENSITY.items())
     )
+
+
+def _whole(claims: Sequence[Claim]) -> pl.DataFrame:
+    """Return the whole of each claim, known or not: claim, expected (days), whole (denominator)."""
+    rows = [
+        (n, one.days_expected, sum((e - s).days * per_day for s, e, per_day in one.segments))
+        for n, one in enumerate(claims)
+    ]
+    kinds = {"claim": pl.Int32(), "expected": pl.Int32(), "whole": pl.Float64()}
+    return pl.DataFrame(rows, schema=kinds, orient="row")
 
 
 def _sum(value: str | pl.Expr) -> pl.Expr:
