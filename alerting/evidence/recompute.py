@@ -20,6 +20,7 @@ from processors.intensity import Period
 from processors.interval import BLOCK, Quality
 from processors.judge import judge
 from processors.policy.load import Packs
+from processors.quota import ACCOUNT, accounts
 from processors.verdict import Standing
 
 TOLERANCE = 1e-6
@@ -100,41 +101,29 @@ def _of_blocks(material: Material, rows: pl.DataFrame, computed: pl.DataFrame) -
 
 
 def _of_quota(material: Material, computed: pl.DataFrame) -> Finding:
-    """Judge the month's energy up to the statement that fired the alert.
+    """State the month's account anew, at the instant that fired the alert.
 
-    A rule that names a projection finds it null here: what is only expected is never evidence.
+    Projections are left null: what is only expected is never evidence.
     """
-    start, at = material.scope.start, _at(material)
-    book = Book.of([material.site])
-    used = computed.filter(pl.col("start") >= start, pl.col("end") <= at).join(
-        book.meters.filter("is_main").select("meter_id"), on="meter_id"
-    )
-    expected = book.meters.filter("is_main").height * ((at - start) // BLOCK)
-    day = _local_day(material.site, start)
-    quota = in_force(material.site.quota_month_kwh, day)
-    limit, energy = (quota.value if quota else None), _sum(used)
-    coverage = float(used["coverage"].sum()) / max(1, expected)
-    row = {
-        "site_id": material.site.id,
-        "at": at,
-        "month": day,
-        "start": start,
-        "quota_kwh": limit,
-        "declared_by": quota.declared_by if quota else None,
-        "energy_kwh": energy,
-        "used_ratio": energy / limit if limit and energy is not None else None,
-        "remaining_kwh": limit - energy if limit and energy is not None else None,
-        "crossed": energy > limit if limit and energy is not None else None,
-        "coverage": min(1.0, coverage),
-        "estimated_share": _estimated(used),
-    }
-    account = conform(Subject.QUOTA, pl.DataFrame([row]))
+    site, at = material.site, _at(material)
+    used = computed.filter(pl.col("end") <= at)
+    month = _local_day(site, material.scope.start)
+    days = day_rows(used, Book.of([site]).meters, at)
+    account = conform(Subject.QUOTA, accounts(days, [site], at, month=month))
+    known = account.with_columns(pl.lit(None).alias(name) for name in _EXPECTED)
+    shares = known["estimated_share"].fill_null(1.0)
     doubts = {
         # energy already stated only grows: a gap cannot lift the overrun, an estimate might
-        Doubt.MUCH_ESTIMATED: _estimated(used) > material.scope.settings.max_estimated_share,
-        Doubt.LIMIT_NOT_DECLARED: not (quota and quota.declared_by),
+        Doubt.MUCH_ESTIMATED: bool((shares > material.scope.settings.max_estimated_share).any()),
+        Doubt.LIMIT_NOT_DECLARED: known["declared_by"].null_count() > 0,
     }
-    return _finding(material, _holds(material, account), account, doubts, at)
+    return _finding(material, _holds(material, known), known, doubts, at)
+
+
+_EXPECTED = tuple(
+    name for name in ACCOUNT if name.startswith(("projected_", "crosses_", "surcharge_"))
+)
+"""Columns of ACCOUNT that speak of what has not happened."""
 
 
 def _of_verdict(material: Material, computed: pl.DataFrame) -> Finding:
