@@ -159,9 +159,10 @@ class InfluxSink:
         )
 
     def _failed(self, fault: Exception, pause_s: float) -> None:
-        refused = isinstance(fault, ApiException)
-        self._failures.labels(f"http_{fault.status}" if refused else "unreachable").inc()
-        why = f"{fault.status} {fault.reason}: {fault.message}" if refused else str(fault)
+        reason, why = "unreachable", str(fault)
+        if isinstance(fault, ApiException):
+            reason, why = f"http_{fault.status}", f"{fault.status} {fault.reason}"
+        self._failures.labels(reason).inc()
         if not self._error:
             _LOG.warning("InfluxDB does not take the intervals", why=why, retry_s=pause_s)
         self._error = why

@@ -1,4 +1,4 @@
-"""The readings next to a span: the last before it and the first after it, however far away."""
+"""The register readings next to a span: the last before and the first after, however far."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -20,7 +20,11 @@ _NEWEST = datetime(2200, 1, 1, tzinfo=UTC)
 def beside(
     rows: Rows, meters: list[str], start: datetime, end: datetime, count: int
 ) -> pl.DataFrame:
-    """Return the rows of the `count` instants before `start` and from `end` on, per meter."""
+    """Return the rows of the `count` instants before `start` and from `end` on, per meter.
+
+    Only rows that carry the energy register count and are returned: between two of them a meter
+    may send any number of momentary values, which bound nothing.
+    """
     before = _nearest(rows, meters, _back(start), count, nearest_last=True)
     return pl.concat([before, _nearest(rows, meters, _on(end), count, nearest_last=False)])
 
@@ -38,7 +42,8 @@ def _nearest(
     for start, end in windows:
         if not lacking:
             break
-        found = pl.concat([found, rows(start, end, lacking)]).filter(order <= count)
+        more = rows(start, end, lacking).filter(pl.col("energy_import_kwh").is_not_null())
+        found = pl.concat([found, more]).filter(order <= count)
         seen = found.group_by("meter_id").agg(pl.col("measured_at").n_unique())
         enough = seen.filter(pl.col("measured_at") >= count)["meter_id"].to_list()
         lacking = sorted(set(lacking) - set(enough))

@@ -201,9 +201,10 @@ class History:
     def neighbours(
         self, meters: Sequence[str], start: datetime, end: datetime, count: int = 3
     ) -> pl.DataFrame:
-        """Return the READING rows of the `count` instants before `start` and from `end` on.
+        """Return the rows of the `count` instants before `start` and from `end` on, per meter.
 
-        Per meter, however far away they lie; every version received; sorted as `readings`.
+        READING rows that carry the energy import register, however far away; every version
+        received; sorted as `readings`.
         """
         rows = self._reading_rows()
         found = beside(rows, list(meters), start, end, count)

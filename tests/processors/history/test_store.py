@@ -167,6 +167,9 @@ def test_neighbours_are_found_however_far(tmp_path):
     last = T0 - 300 * HOUR
     assert a == [last + 2 * minute, last + 3 * minute, last + 4 * minute, T0 + 50 * HOUR]
     assert b == [T0 - 0.5 * HOUR + k * minute for k in (7, 8, 9)]
+    power_only = readings(["b-2"], T0 - 0.1 * HOUR, 5).with_columns(energy_import_kwh=None)
+    history.add(4, power_only, intervals([], T0, 0, T0))
+    assert history.neighbours(["b-2"], T0, T0 + HOUR)["measured_at"].to_list() == b
     on = history.neighbours(["b-2"], T0 - HOUR, T0 - 0.5 * HOUR, count=1)
     assert on["measured_at"].to_list() == [last + 4 * minute, T0 - 0.5 * HOUR]
 
