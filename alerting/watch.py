@@ -24,7 +24,6 @@ from processors.running import site_running
 from processors.settings import ProcessorsSettings
 from processors.verdict import VERDICT
 
-
 _IDLE_S = 0.2
 
 
@@ -116,7 +115,9 @@ class Watch:
         if placed.is_empty():
             return site_blocks(news.clear(), self._book, self._contracts)
         meters = placed.select("site_id").unique().join(self._mains_of, on="site_id")
-        low, high = placed.select(pl.col("start").min(), pl.col("start").max()).row(0)
+        low, high = placed.select(
+            pl.col("start").min().alias("low"), pl.col("start").max().alias("high")
+        ).row(0)
         end = high + timedelta(microseconds=1)
         known = self._history.intervals(low, end, meters["meter_id"].to_list())
         sums = site_blocks(known, self._book, self._contracts)

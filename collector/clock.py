@@ -31,7 +31,7 @@ class Clock:
     @classmethod
     def accelerated(cls, epoch: datetime, speed: float) -> "Clock":
         """Return a clock that reads `epoch` now and runs `speed` times as fast as the wall."""
-        return cls(speed=speed, epoch=epoch, anchor_s=time.monotonic())
+        return cls(speed=speed, epoch=epoch.astimezone(UTC), anchor_s=time.monotonic())
 
     @classmethod
     def parse(cls, text: str) -> "Clock":

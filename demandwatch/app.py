@@ -10,7 +10,6 @@ from types import TracebackType
 
 import polars as pl
 import structlog
-from dashboards.influx import InfluxSink
 
 from alerting.evidence.export import export
 from alerting.evidence.gather import EvidenceSources
@@ -27,6 +26,7 @@ from collector.rejects import Rejects
 from collector.sources.modbus import ModbusReader
 from collector.sources.mqtt import MqttReader
 from dashboards.console.server import Console
+from dashboards.influx import InfluxSink
 from dashboards.sources import Sources
 from demandwatch import __version__
 from demandwatch.settings import Configuration
@@ -173,7 +173,8 @@ class App:
         if influx is not None:
             cursor = self.config.data / "influx.cursor"
             sink = InfluxSink(influx, self.history, self.config.book, cursor, self.metrics)
-            self.supervisor.start("influx", sink.run)
+            sink.start()
+            self._open.callback(sink.stop)
 
     def _stop_stages(self) -> None:
         for name in self.supervisor.stop():

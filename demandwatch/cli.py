@@ -11,20 +11,20 @@ from collector.clock import Clock
 from demandwatch import __version__, logs, query
 from demandwatch.commands_data import import_, replay
 from demandwatch.commands_evidence import evidence
-from demandwatch.commands_grafana import grafana
+from demandwatch.commands_policy import policy
 from demandwatch.demo import demo
 from demandwatch.options import Config, fail, loaded
 from demandwatch.running import run as run_system
 
 app = typer.Typer(
     name="demandwatch",
-    help="Real-time electricity demand-side monitoring: meters in; load curves, verdicts, evidence out.",
+    help="Electricity demand-side monitoring: meters in; load curves, verdicts, evidence out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 app.add_typer(evidence, name="evidence")
-app.add_typer(grafana, name="grafana")
+app.add_typer(policy, name="policy")
 app.command("demo")(demo)
 app.command("import")(import_)
 app.command("replay")(replay)
@@ -96,7 +96,7 @@ def query_(
         fail(error)
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001 - typer's callback signature
+def _version(wanted: bool) -> None:
     if wanted:
         Console().print(f"demandwatch {__version__}")
         raise typer.Exit

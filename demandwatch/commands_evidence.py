@@ -26,7 +26,7 @@ def export_(
     by: Annotated[str, typer.Option(help="Name of who exports; stands in the ledger.")],
     out: Annotated[Path, typer.Option(help="File or folder to write to.")] = Path(),
 ) -> None:
-    """Write the sealed package of an alert: readings, intervals, policy rows, rule, timeline, seal."""
+    """Write the sealed package of an alert, and note the export in the ledger."""
     settings = loaded(config)
     clock = Clock.real()
     history = History.open_readonly(settings.data / "history", settings.book, clock.now)
@@ -65,7 +65,9 @@ def verify_(
 def _print(file: Path, report: Report) -> None:
     console = Console(soft_wrap=True, highlight=False)
     if report.verdict is not None:
-        console.print(report.verdict.sentence, markup=False)
+        found = report.verdict
+        because = f" ({', '.join(found.reasons)})" if found.reasons else ""
+        console.print(f"verdict: {found.outcome}; {found.standing or 'no overrun'}{because}")
     for note in report.notes:
         console.print(f"note: {note}", markup=False)
     for finding in report.findings:

@@ -20,6 +20,7 @@ from collector.simulator.fleet import Fleet
 from collector.simulator.gateways import gateways_of
 from collector.simulator.modbus_meters import ModbusMeters
 from collector.simulator.mqtt_meters import MqttMeters
+from collector.simulator.publisher import Publisher
 from dashboards.console.server import PortTakenError
 from demandwatch import logs
 from demandwatch.app import App
@@ -31,7 +32,8 @@ SEED_DAYS = 35
 """History made before the fleet starts: a month's quota and four weeks of habit need it."""
 START = time(9, 40)
 """Site time at which a fresh demonstration begins: the first shift is up, the peak is near."""
-TICK = timedelta(seconds=15)
+TICK_S = 15.0
+"""Site seconds between two readings of a simulated MQTT meter."""
 
 
 def demo(
@@ -120,7 +122,8 @@ class Stage:
             app.journal.append(past).result()
         app.start()
         stack.callback(app.stop)
-        publishers = MqttMeters(fleet, clock, broker.host, broker.port, every=TICK)
+        publisher = Publisher(broker.host, broker.port, broker.protocol)
+        publishers = MqttMeters(fleet, publisher, clock, TICK_S)
         publishers.start()
         stack.callback(publishers.stop)
         return cls(app, clock, stack)

@@ -29,3 +29,5 @@ def configure(*, json: bool, level: str = "info") -> None:
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(level=max(number, logging.WARNING), stream=sys.stderr)
+    # the reader reports each failed poll itself; the library would print every frame on top
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)

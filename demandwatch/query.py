@@ -20,7 +20,6 @@ from processors import running, snapshot
 from processors.history.store import History
 from processors.step import State
 
-
 Otherwise = TypeVar("Otherwise", datetime, None)
 
 

@@ -34,6 +34,13 @@ def signals(**handlers: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def until_stopped(seconds: float | None = None) -> None:
+    """Wait for SIGINT or SIGTERM, at most `seconds`."""
+    over = threading.Event()
+    with signals(SIGINT=over.set, SIGTERM=over.set):
+        over.wait(seconds)
+
+
 def run(config: Configuration, clock: Clock, *, console: bool = True) -> None:
     """Run until SIGINT or SIGTERM; SIGHUP reads the settings anew.
 

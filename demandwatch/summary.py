@@ -84,14 +84,15 @@ def conclude(app: App, *, strict: bool) -> None:
 
 def _stages(app: App) -> dict[str, bool]:
     live = app.engine.live()
-    by_source = {
-        name: app.metrics.value("demandwatch_readings_total", {"source": name}) or 0.0
-        for name in ("mqtt", "modbus")
-    }
+    published = app.metrics.value("demandwatch_readings_total", {"source": "mqtt"})
+    polls = [
+        app.metrics.value("demandwatch_modbus_polls_total", {"bus": bus.id, "outcome": "ok"})
+        for bus in app.config.settings.collector.buses
+    ]
     fired = app.ledger.alerts().filter(pl.col("rule_id") == "contract-demand-overrun")
     return {
-        "readings by MQTT": by_source["mqtt"] > 0,
-        "readings by Modbus": by_source["modbus"] > 0,
+        "readings by MQTT": bool(published),
+        "readings by Modbus": any(polls),
         "closed intervals": live.intervals_total > 0,
         "overrun alerts": fired.height > 0,
     }

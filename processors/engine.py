@@ -79,6 +79,18 @@ class Engine:
             self.pass_once()
         self.flush()
 
+    def drain(self) -> int:
+        """Process everything the journal holds and flush; return the intervals issued.
+
+        For work without a running system, such as an import.
+        """
+        self._restore()
+        before = self._intervals
+        while self._journal.last() > self._cursor:
+            self.pass_once()
+        self.flush()
+        return self._intervals - before
+
     def pass_once(self) -> int:
         """Take what the journal holds now, one batch; return how many readings there were."""
         batch = self._journal.read(self._cursor, self._settings.batch_rows, self._cut())
