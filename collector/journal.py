@@ -3,7 +3,7 @@
 One SQLite database (WAL, synchronous=FULL). A single writer thread commits in groups: all frames
 appended while the last fsync ran share the next one. A committed group is one blob, an Arrow IPC
 stream of READING rows, and has one sequence number. Numbers only grow, also after trimming.
-Any process may read; one process writes.
+Several processes may append and read (an import beside a running collector); SQLite orders them.
 """
 
 import threading
@@ -83,7 +83,7 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._reader = connect(path)
         self._reading = threading.Lock()
-        self._last = self._newest()
+        self._last = 0  # newest commit of this process; only wakes those who wait
 
     def append(
         self, frame: pl.DataFrame, on_durable: Callable[[int], None] | None = None
@@ -151,8 +151,9 @@ class Journal:
         return True
 
     def last(self) -> int:
-        """Return the newest durable sequence number; 0 before the first."""
-        return self._newest() if self._writer is None else self._last
+        """Return the newest durable sequence number of any process; 0 before the first."""
+        with self._reading:
+            return journalfile.newest(self._reader)
 
     def trim(self, through: int, older_than: datetime) -> int:
         """Delete blobs that are worked up and old; returns the number of readings deleted.
@@ -189,13 +190,8 @@ class Journal:
         if self._closing:
             raise JournalError("the journal is closed")
         if self._writer is None:
-            self._last = self._newest()
             self._writer = threading.Thread(target=self._write_all, name="journal")
             self._writer.start()
-
-    def _newest(self) -> int:
-        with self._reading:
-            return journalfile.newest(self._reader)
 
     def _write_all(self) -> None:
         """Body of the writer thread: until closed and nothing is left."""

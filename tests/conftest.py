@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests import waiting.py, services.py by name
 
-pytest_plugins = ["services", "services_influx", "services_modbus"]
+pytest_plugins = ["services", "services_influx", "services_modbus", "services_mqtt"]

@@ -152,6 +152,18 @@ def test_another_process_reads_while_this_one_writes(journal: Journal, tmp_path:
     assert done.stdout.split() == ["True", "5"]
 
 
+def test_two_that_append_to_one_file_see_each_others_commits(tmp_path: Path):
+    path = tmp_path / "journal.sqlite"
+    one, other = Journal(path, lambda: T0), Journal(path, lambda: T0)
+    assert one.append(readings(0, 1)).result(5) == 1
+    assert other.append(readings(1, 1)).result(5) == 2
+    assert one.wait(1, 1)
+    assert one.append(readings(2, 1)).result(5) == 3
+    assert other.read(0, 10).frame["energy_import_kwh"].to_list() == [0.0, 1.0, 2.0]
+    one.close()
+    other.close()
+
+
 def test_close_commits_what_is_queued_and_then_refuses(tmp_path: Path):
     path = tmp_path / "journal.sqlite"
     journal = Journal(path, lambda: T0, JournalSettings(commit_within_ms=1000))

@@ -1,83 +1,21 @@
 import json
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import closing
 from pathlib import Path
 
-import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 from services import Mosquitto, free_port
+from services_mqtt import KNOWN, NOW, publish, publisher, reading, reading_of, values
 from waiting import until
 
 from collector import journalfile
-from collector.health import Health
 from collector.intake import Desk
 from collector.journal import Journal
-from collector.metrics import Metrics
-from collector.rejects import Rejects
 from collector.settings import MqttSettings
 from collector.sources.mqtt import MqttReader
 
 pytestmark = pytest.mark.mosquitto
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-KNOWN = frozenset(f"m{n}" for n in range(10))
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    metrics = Metrics()
-    journal = Journal(tmp_path / "journal.sqlite", lambda: NOW)
-    rejects = Rejects(None, metrics=metrics)
-    yield Desk(journal, rejects, metrics, Health(), lambda: NOW)
-    journal.close()
-    rejects.close()
-
-
-@contextmanager
-def reading(port: int, desk: Desk, protocol: str = "5", wait: bool = True) -> Iterator[MqttReader]:
-    settings = MqttSettings(port=port, protocol=protocol, reconnect_max_s=1)
-    reader = MqttReader(settings, KNOWN, desk)
-    reader.start()
-    try:
-        if wait:
-            until(lambda: reader.status().connected, what="the reader to connect")
-        yield reader
-    finally:
-        reader.stop()
-
-
-@contextmanager
-def publisher(port: int) -> Iterator[paho.Client]:
-    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
-    client.max_inflight_messages_set(1000)
-    client.connect("127.0.0.1", port)
-    client.loop_start()
-    try:
-        yield client
-    finally:
-        client.disconnect()
-        client.loop_stop()
-
-
-def reading_of(n: int) -> dict[str, object]:
-    return {"measured_at": (NOW - timedelta(seconds=n)).isoformat(), "energy_import_kwh": float(n)}
-
-
-def publish(port: int, count: int, first: int = 0) -> None:
-    with publisher(port) as client:
-        sent = [
-            client.publish(f"demandwatch/v1/m{n % 10}/readings", json.dumps(reading_of(n)), 1)
-            for n in range(first, first + count)
-        ]
-        for one in sent:
-            one.wait_for_publish(10)
-
-
-def values(desk: Desk) -> list[float]:
-    return sorted(desk.journal.read(0, 10**6).frame["energy_import_kwh"].to_list())
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
@@ -198,3 +136,44 @@ def test_new_meters_are_known_without_a_restart(mosquitto: Mosquitto, desk: Desk
         reader.know(KNOWN | {"new"})
         client.publish("demandwatch/v1/new/readings", json.dumps(reading_of(2)), 1)
         until(lambda: values(desk) == [2.0])
+
+
+def test_a_stranger_is_told_why_the_broker_turns_it_away(mosquitto: Mosquitto, desk: Desk):
+    mosquitto.stop()
+    mosquitto.extra = "allow_anonymous false\n"
+    mosquitto.start()
+    with reading(mosquitto.port, desk, wait=False) as reader:
+        until(lambda: "Not authorized" in (reader.status().last_error or ""))
+
+
+def test_a_client_id_of_another_subscription_list_still_gets_the_new_topics(
+    mosquitto: Mosquitto, desk: Desk
+):
+    """A persistent session must not make us deaf to a changed list of topics."""
+    first = MqttSettings(port=mosquitto.port, topics=("demandwatch/v1/m1/readings",))
+    for settings, meter in ((first, "m1"), (MqttSettings(port=mosquitto.port), "m2")):
+        reader = MqttReader(settings, KNOWN, desk)
+        reader.start()
+        until(lambda reader=reader: reader.status().connected)
+        with publisher(mosquitto.port) as client:
+            client.publish(f"demandwatch/v1/{meter}/readings", json.dumps(reading_of(1)), 1)
+            until(lambda meter=meter: meter in desk.health.snapshot()["meter_id"].to_list())
+        reader.stop()
+
+
+def test_two_collectors_of_a_group_share_the_readings(mosquitto: Mosquitto, desk: Desk):
+    readers = [
+        MqttReader(
+            MqttSettings(port=mosquitto.port, client_id=f"c{n}", shared_group="bureau"), KNOWN, desk
+        )
+        for n in range(2)
+    ]
+    for reader in readers:
+        reader.start()
+        until(lambda reader=reader: reader.status().connected)
+    publish(mosquitto.port, 100)
+    until(lambda: len(values(desk)) >= 100)
+    for reader in readers:
+        reader.stop()
+    assert values(desk) == [float(n) for n in range(100)]
+    assert all(reader.status().last_message_at == NOW for reader in readers)
