@@ -10,6 +10,7 @@ REASONS: dict[str, tuple[str, str]] = {
     "meter_without_data": ("有总表全期无数据", "a main meter has no data in the period"),
     "coverage_below_minimum": ("覆盖率低于下限", "coverage is below the minimum"),
     "zero_days": ("多日全天读数为零", "many days read zero throughout"),
+    "implausibly_low": ("数值低得不可信", "the figure is implausibly low"),
     "period_not_over": ("统计期未结束", "the period is not over"),
     "period_too_short": ("统计期太短", "the period is too short"),
     "unit_mismatch": ("产量单位与条目不符", "output is declared in another unit"),

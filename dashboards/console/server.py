@@ -31,6 +31,7 @@ class Console:
         self.desk = Desk(sources, settings)
         self._settings = settings
         self._version = version
+        self._port = settings.port
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
@@ -38,9 +39,8 @@ class Console:
     @property
     def url(self) -> str:
         """Address of the City page; valid once started."""
-        port = self._socket.getsockname()[1] if self._socket else self._settings.port
         host = self._settings.host
-        return f"http://{'127.0.0.1' if host in ('0.0.0.0', '') else host}:{port}"  # noqa: S104 - shown, not bound
+        return f"http://{'127.0.0.1' if host in ('0.0.0.0', '') else host}:{self._port}"  # noqa: S104 - shown, not bound
 
     def start(self) -> None:
         """Bind, serve in a thread, and return once requests are answered.
@@ -51,6 +51,7 @@ class Console:
         """
         app = application(self.desk, self._version)
         self._socket = _bind(self._settings)
+        self._port = self._socket.getsockname()[1]
         config = uvicorn.Config(
             app,
             log_config=None,
