@@ -47,8 +47,9 @@ def reading(port: int, desk: Desk, protocol: str = "5", wait: bool = True) -> It
 
 
 @contextmanager
-def publisher(port: int) -> Iterator[paho.Client]:
-    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+def publisher(port: int, protocol: str = "5") -> Iterator[paho.Client]:
+    version = paho.MQTTv5 if protocol == "5" else paho.MQTTv311
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=version)
     client.max_inflight_messages_set(1000)
     client.connect("127.0.0.1", port)
     client.loop_start()
@@ -63,8 +64,8 @@ def reading_of(n: int) -> dict[str, object]:
     return {"measured_at": (NOW - timedelta(seconds=n)).isoformat(), "energy_import_kwh": float(n)}
 
 
-def publish(port: int, count: int, first: int = 0) -> None:
-    with publisher(port) as client:
+def publish(port: int, count: int, first: int = 0, protocol: str = "5") -> None:
+    with publisher(port, protocol) as client:
         sent = [
             client.publish(f"demandwatch/v1/m{n % 10}/readings", json.dumps(reading_of(n)), 1)
             for n in range(first, first + count)
