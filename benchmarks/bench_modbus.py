@@ -28,8 +28,8 @@ from collector.settings import BusSettings
 from collector.site import Site
 from collector.sources.modbus import ModbusReader
 
-SECONDS = 2.0
-ROUNDS = 3
+SECONDS = 1.5
+ROUNDS = 5
 REGISTERS = 60
 METERS = 10
 

@@ -1,8 +1,10 @@
 """Polls: whom to ask for what on a bus, and the READING rows their answers make; pure."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import UTC, datetime, time, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -11,17 +13,24 @@ from numpy.typing import NDArray
 
 from collector.profiles import Profile
 from collector.reading import UTC_US, conform, empty
-from collector.registers import Doubt, Floats, Plan, decode, plan
+from collector.registers import Doubt, Plan, decode, plan
 from collector.settings import BusSettings
 from collector.site import Meter, ModbusSource, Site, in_force
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def micros(at: datetime) -> int:
+    """Return microseconds since 1970 UTC."""
+    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Ratios:
     """CT and PT ratio of one meter, as steps in time."""
 
-    since: tuple[datetime, ...]
-    """Start of each step, UTC, ascending; empty: the ratios are 1 for ever."""
+    since_us: tuple[int, ...]
+    """Start of each step, microseconds since 1970 UTC, ascending; empty: 1 for ever."""
     ct: tuple[float, ...]
     pt: tuple[float, ...]
 
@@ -38,14 +47,14 @@ class Ratios:
             for name, values in (("ct", meter.ct_ratio), ("pt", meter.pt_ratio)):
                 now = in_force(values, day)
                 found[name].append(now.value if now else (np.nan if values else 1.0))
-        since = tuple(datetime.combine(day, time(), zone) for day in days)
+        since = tuple(micros(datetime.combine(day, time(), zone)) for day in days)
         return cls(since, tuple(found["ct"]), tuple(found["pt"]))
 
-    def at(self, instant: datetime) -> tuple[float, float]:
+    def at(self, at_us: int) -> tuple[float, float]:
         """Return CT and PT ratio in force; NaN if dated ones have not begun."""
-        if not self.since:
+        if not self.since_us:
             return 1.0, 1.0
-        begun = sum(start <= instant for start in self.since)
+        begun = bisect_right(self.since_us, at_us)
         return (self.ct[begun - 1], self.pt[begun - 1]) if begun else (np.nan, np.nan)
 
 
@@ -90,15 +99,15 @@ def targets_of(
     return targets
 
 
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """One complete answer of one meter."""
+class Poll(NamedTuple):
+    """One complete answer of one meter; a tuple, for thousands are made a second."""
 
     target: Target
-    at: datetime
-    """The moment of the read: half way between the first request and the last answer."""
-    words: Sequence[int]
-    """Of all blocks, joined; `target.layout.width` of them."""
+    at_us: int
+    """The moment of the read, half way between the first request and the last answer:
+    microseconds since 1970 UTC."""
+    words: bytes
+    """Of all blocks, joined: `target.layout.width` words, most significant byte first."""
     response_ms: float
 
 
@@ -120,32 +129,34 @@ def readings_of(polls: Sequence[Poll], received_at: datetime) -> tuple[pl.DataFr
     by_layout: dict[int, list[Poll]] = {}
     for poll in polls:
         by_layout.setdefault(id(poll.target.layout), []).append(poll)
-    frames, doubted = [], []
+    frames, doubted = [empty()], list[Doubted]()
     for group in by_layout.values():
-        ratios = np.array([poll.target.ratios.at(poll.at) for poll in group])
-        words: NDArray[np.uint16] = np.array([poll.words for poll in group], dtype=np.uint16)
-        ct_pt = {"ct": ratios[:, 0], "pt": ratios[:, 1]}
-        values, doubts = decode(group[0].target.layout, words, ct_pt)
-        doubted += [_doubted(group[one.row], one, ratios[one.row]) for one in doubts]
-        nothing = np.all(np.isnan(list(values.values())), axis=0)
-        doubted += [_mute(group[row]) for row in np.flatnonzero(nothing)]
-        frames.append(_frame(group, values).filter(~nothing))
-    if not frames:
-        return empty(), []
-    full = pl.concat(frames, how="diagonal").with_columns(
-        pl.lit(received_at, dtype=UTC_US).alias("received_at")
-    )
-    return conform(full), doubted
+        frame, left_out = _decoded(group)
+        frames.append(conform(frame.with_columns(received_at=pl.lit(received_at, dtype=UTC_US))))
+        doubted += left_out
+    return (pl.concat(frames) if len(frames) > 2 else frames[-1]), doubted
 
 
-def _frame(group: Sequence[Poll], values: Mapping[str, Floats]) -> pl.DataFrame:
+def _decoded(group: Sequence[Poll]) -> tuple[pl.DataFrame, list[Doubted]]:
+    """Decode polls of one layout."""
+    steps = {id(poll.target): poll.target.ratios for poll in group}
+    dated = any(one.since_us for one in steps.values())
+    ratios = np.array([poll.target.ratios.at(poll.at_us) for poll in group]) if dated else None
+    joined = np.frombuffer(b"".join([poll.words for poll in group]), dtype=">u2")
+    words = joined.astype(np.uint16).reshape(len(group), -1)
+    ct_pt = None if ratios is None else {"ct": ratios[:, 0], "pt": ratios[:, 1]}
+    values, doubts = decode(group[0].target.layout, words, ct_pt)
+    doubted = [_doubted(group[one.row], one, ratios) for one in doubts]
+    nothing = np.logical_and.reduce([np.isnan(column) for column in values.values()])
+    doubted += [_mute(group[int(row)]) for row in np.flatnonzero(nothing)]
+    at = np.array([poll.at_us for poll in group], dtype="datetime64[us]")
     keys = {
-        "meter_id": pl.Series([poll.target.meter_id for poll in group], dtype=pl.String),
-        "measured_at": pl.Series([poll.at for poll in group], dtype=UTC_US),
-        "source": pl.Series([poll.target.source for poll in group], dtype=pl.String),
+        "meter_id": [poll.target.meter_id for poll in group],
+        "measured_at": pl.Series(at).dt.replace_time_zone("UTC"),
+        "source": [poll.target.source for poll in group],
     }
-    numbers = {name: pl.Series(column, nan_to_null=True) for name, column in values.items()}
-    return pl.DataFrame(keys | numbers)
+    frame = pl.DataFrame(keys | values).with_columns(pl.col(list(values)).fill_nan(None))
+    return (frame.filter(~nothing) if nothing.any() else frame), doubted
 
 
 def _mute(poll: Poll) -> Doubted:
@@ -153,7 +164,8 @@ def _mute(poll: Poll) -> Doubted:
     return Doubted(poll.target, "sentinel", what)
 
 
-def _doubted(poll: Poll, doubt: Doubt, ratios: NDArray[np.float64]) -> Doubted:
-    why = "; no CT or PT ratio in force" if np.isnan(ratios).any() else ""
+def _doubted(poll: Poll, doubt: Doubt, ratios: NDArray[np.float64] | None) -> Doubted:
+    unknown = ratios is not None and np.isnan(ratios[doubt.row]).any()
+    why = "; no CT or PT ratio in force" if unknown else ""
     excerpt = f"unit {poll.target.unit}: {doubt.quantity} = {doubt.value:g}{why}"
     return Doubted(poll.target, doubt.reason, excerpt)

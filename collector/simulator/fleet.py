@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import polars as pl
 
+from collector.polls import micros
 from collector.reading import conform
 from collector.simulator.electric import Electric
 from collector.simulator.faults import FleetSettings, Span, Trouble
@@ -25,7 +26,6 @@ _RATED_KW = 100.0
 """For meters whose site file states no rated power."""
 _PEAK_SHARE = 0.55
 """Peak power over rated power where the fleet file says nothing."""
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +151,6 @@ class Fleet:
             {"meter_id": ids, "measured_at": stamp, "received_at": stamp, **kept}
         ).with_columns(source=pl.lit("simulated"))
         return conform(frame)
-
-
-def micros(at: datetime) -> int:
-    """Return microseconds since 1970 UTC."""
-    return (at - _EPOCH) // timedelta(microseconds=1)
 
 
 def _parts(one: Member, members: Sequence[Member]) -> tuple[int, ...]:

@@ -5,10 +5,11 @@ from datetime import datetime
 
 import numpy as np
 
+from collector.polls import micros
 from collector.profiles import Profile
 from collector.settings import BusSettings
 from collector.simulator.faults import Trouble
-from collector.simulator.fleet import Fleet, Member, micros
+from collector.simulator.fleet import Fleet, Member
 from collector.simulator.modbus_meters import Device, Gateway, Refusal, Show
 from collector.site import ModbusSource
 

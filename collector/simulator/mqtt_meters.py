@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from collector.clock import Clock
+from collector.polls import micros
 from collector.simulator.faults import Trouble
-from collector.simulator.fleet import Fleet, Member, micros
+from collector.simulator.fleet import Fleet, Member
 from collector.simulator.publisher import Publisher, PublisherClosed, payload_of, topic_of
 
 Row = dict[str, object]

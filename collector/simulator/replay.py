@@ -8,8 +8,8 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
+from collector.polls import micros
 from collector.quantity import COUNTERS, QUANTITIES
-from collector.simulator.fleet import micros
 from collector.simulator.modbus_meters import Refusal
 from collector.simulator.publisher import Publisher, payload_of, topic_of
 from collector.simulator.shapes import Floats, Ints

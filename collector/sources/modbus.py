@@ -7,6 +7,7 @@ counts, in health and metrics, when its reading is safe in the journal.
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -16,7 +17,7 @@ from collector.clock import Clock
 from collector.health import Health
 from collector.journal import Journal, JournalError
 from collector.metrics import Metrics
-from collector.polls import Poll, Target, readings_of, targets_of
+from collector.polls import Poll, Target, micros, readings_of, targets_of
 from collector.profiles import Profile
 from collector.reason import Reason
 from collector.rejects import Rejects
@@ -47,7 +48,7 @@ class ModbusReader:
         health: Health,
         metrics: Metrics,
         clock: Clock,
-        commit_every_s: float = 0.1,
+        commit_every_s: float = 0.2,
     ) -> None:
         """Plan the buses; nothing is opened before `start`.
 
@@ -134,7 +135,8 @@ class ModbusReader:
             wait = turns.next_in(self._loop.time())
             if wait > 0:
                 await asyncio.sleep(wait)
-            await self._room.wait()
+            if not self._room.is_set():
+                await self._room.wait()
             if not link.connected and not await self._connect(bus, link, turns):
                 continue
             target = turns.target
@@ -164,12 +166,12 @@ class ModbusReader:
         return False
 
     async def _poll(self, link: Link, target: Target) -> None:
-        before, began = self._clock.now(), self._loop.time()
-        words: list[int] = []
+        before, began = micros(self._clock.now()), self._loop.time()
+        words = b""
         for block in target.layout.blocks:
             words += await link.read(block, target.unit)
         took = self._loop.time() - began
-        at = before + (self._clock.now() - before) / 2
+        at = (before + micros(self._clock.now())) // 2
         self._buffer.append(Poll(target, at, words, took * 1000))
         if len(self._buffer) >= _BUFFER:
             self._room.clear()
@@ -207,9 +209,8 @@ class ModbusReader:
         for one in doubted:
             self._reject(Reason(one.reason), one.target.source, one.target.meter_id, one.excerpt)
         ids = [poll.target.meter_id for poll in polls]
-        self._health.heard(ids, polls[-1].at, [poll.response_ms for poll in polls])
-        for source in {poll.target.source for poll in polls}:
-            count = sum(poll.target.source == source for poll in polls)
+        self._health.heard(ids, self._clock.now(), [poll.response_ms for poll in polls])
+        for source, count in Counter([poll.target.source for poll in polls]).items():
             self._polls.labels(source.removeprefix("modbus:"), "ok").inc(count)
 
 

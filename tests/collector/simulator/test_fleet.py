@@ -10,11 +10,12 @@ import orjson
 import polars as pl
 import pytest
 
+from collector.polls import micros
 from collector.profiles import load_profiles
 from collector.quantity import QUANTITIES
 from collector.reading import READING
 from collector.simulator.faults import FleetSettings, load_fleet
-from collector.simulator.fleet import Fleet, micros
+from collector.simulator.fleet import Fleet
 from collector.simulator.mqtt_meters import Sender
 from collector.simulator.shapes import SHAPES, Loads
 from collector.site import Site
