@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 from policy_rows import REPO
 
 from collector import reading
-from collector.site import Site
+from collector.site import Dated, Site
 from processors.book import Book
 from processors.history.days import day_rows
 from processors.history.store import History
@@ -21,6 +21,7 @@ from processors.intensity import Period
 from processors.interval import INTERVAL
 from processors.judge import judge
 from processors.policy.load import load_packs
+from processors.quota import accounts
 from processors.settings import VerdictSettings
 
 DATA = REPO.parent / "shared" / "data" / "bdg2"
@@ -107,8 +108,13 @@ def in_utc(zone):
 
 
 @pytest.fixture(scope="module")
-def judged(intervals, sites):
-    return judge_days(day_rows(intervals, Book.of(sites).meters, NOW), sites)
+def days(intervals, sites):
+    return day_rows(intervals, Book.of(sites).meters, NOW)
+
+
+@pytest.fixture(scope="module")
+def judged(days, sites):
+    return judge_days(days, sites)
 
 
 def judge_days(days, sites):
@@ -181,3 +187,22 @@ def test_the_store_gives_the_same_verdicts(tmp_path, intervals, sites, judged):
         history.add_verdicts(frame)
     history.flush()
     assert history.verdicts().height == 4
+
+
+@pytest.mark.parametrize("day", [4, 10, 16, 23])
+def test_the_range_of_a_projection_holds_as_often_as_it_says(days, sites, day):
+    """10 % to 90 %: about four months in five, over a year of real buildings."""
+    quota = (Dated.model_validate({"from": "2016-01-01", "value": 1e5}),)
+    held = [one.model_copy(update={"quota_month_kwh": quota}) for one in sites]
+    inside = []
+    for month in range(1, 13):
+        first = date(2017, month, 1)
+        then = datetime(2017, month, day, 12, tzinfo=UTC)
+        known = days.filter(pl.col("day") < then.date())
+        said = accounts(known, held, then).select("site_id", "^projected_(low|high)_kwh$")
+        was = accounts(days, held, NOW, month=first).filter(pl.col("missing_days") < 1)
+        both = said.join(was.select("site_id", "energy_kwh"), on="site_id").drop_nulls()
+        between = pl.col("energy_kwh").is_between("projected_low_kwh", "projected_high_kwh")
+        inside += both.filter(pl.col("energy_kwh") > 0).select(between).to_series().to_list()
+    assert len(inside) > 200
+    assert 0.75 <= sum(inside) / len(inside) <= 0.90

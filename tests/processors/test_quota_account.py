@@ -73,15 +73,22 @@ def test_scatter_opens_a_range_around_the_date():
 
 
 def test_the_range_by_hand():
-    # one type of day in effect: n = 15 days to come, N = 28 known, mean 120, s = 20.3669
-    days = day_rows("m", BEGIN, TODAY, lambda day: 100.0 + 40.0 * (day.toordinal() % 2))
-    past = days.filter(pl.col("day") >= TODAY - timedelta(days=28))
-    work = past.filter(pl.col("day").dt.weekday() <= 5)["energy_kwh"]
-    rest = past.filter(pl.col("day").dt.weekday() > 5)["energy_kwh"]
-    variance = sum(n * s.var() + n**2 * s.var() / len(s) for n, s in ((11, work), (4, rest)))
+    """Four weeks of 100, 110, 90 and 100 kWh a day; 11 working and 4 rest days to come."""
+    weeks = dict(enumerate((100.0, 110.0, 90.0, 100.0)))
+    days = day_rows("m", BEGIN, TODAY, lambda day: weekly_level(weeks, day))
     got = account(days)
+    # every day of a type is level + nothing: variance over 20 working and 8 rest days
+    square = 5 * (10.0**2 + 10.0**2)
+    scatter = 11 * square / 19 + 4 * (square * 2 / 5) / 7
+    drift = 1.5 * (10.0**2 + 20.0**2 + 10.0**2) / 3
+    variance = scatter + 15**2 * drift * (4 + 15 / 7) / 3
     half = (got["projected_high_kwh"] - got["projected_low_kwh"]) / 2
     assert half == pytest.approx(1.2816 * variance**0.5)
+
+
+def weekly_level(weeks, day):
+    back = (TODAY - day).days
+    return weeks[3 - (back - 1) // 7] if 1 <= back <= 28 else 100.0
 
 
 def test_a_crossed_quota_states_when():
