@@ -11,7 +11,7 @@ import polars as pl
 
 from alerting.lifecycle import Change, Transition, plain_row
 from alerting.rules import Compiled
-from alerting.subjects import columns, conform
+from alerting.subjects import BLOCKS, conform
 
 
 def late_breaches(
@@ -28,7 +28,7 @@ def late_breaches(
         A pair (fired, resolved) for each unbroken run of blocks in breach that lasts the rule's
         `for`, in order of subject and time. The alert resolves at the end of its last such block.
     """
-    if "start" not in columns(rule.rule.on):
+    if rule.rule.on not in BLOCKS:
         return []
     late = (
         conform(rule.rule.on, frame)

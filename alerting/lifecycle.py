@@ -13,7 +13,7 @@ from enum import StrEnum
 import polars as pl
 
 from alerting.rules import Compiled
-from alerting.subjects import conform
+from alerting.subjects import BLOCKS, conform
 from collector.reading import UTC_US
 
 
@@ -100,11 +100,12 @@ def _when(transition: Transition) -> tuple[datetime, str]:
 
 
 def _judged(state: pl.DataFrame, rule: Compiled, frame: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows that count, with `_when`, `_clear` and the state they meet."""
+    """Return the rows that count, with `_when`, `_clear`, `_begun` and the state they meet."""
+    begun = pl.coalesce("start", "at") if rule.rule.on in BLOCKS else pl.col("at")
     return (
         conform(rule.rule.on, frame)
         .drop_nulls(["subject_id", "at"])
-        .with_columns(rule.when.alias("_when"), rule.clear.alias("_clear"))
+        .with_columns(rule.when.alias("_when"), rule.clear.alias("_clear"), begun.alias("_begun"))
         .drop_nulls("_when")
         .join(state, on="subject_id", how="left")
         .filter(pl.col("seen_at").is_null() | (pl.col("at") >= pl.col("seen_at")))
@@ -167,7 +168,7 @@ class _Subject:
         self._seen_at = at
 
     def _breach(self, at: datetime, row: dict[str, object]) -> None:
-        begun = _instant(row.get("start")) or at
+        begun = _instant(row["_begun"]) or at
         if self._since is None or self._unobserved(row, begun):
             self._since = begun
         self._phase = Phase.PENDING
@@ -179,7 +180,7 @@ class _Subject:
         """Return whether a stretch nobody saw lies before this row; it proves no duration."""
         if self._seen_at is None:
             return True
-        allowed = timedelta(0) if row.get("start") else self._hold
+        allowed = timedelta(0) if row["_begun"] != row["at"] else self._hold
         return begun - self._seen_at > allowed
 
     def _tell(self, change: Change, at: datetime, row: dict[str, object]) -> None:
@@ -198,7 +199,7 @@ def plain_row(row: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if name not in _INNER}
 
 
-_INNER = frozenset({"_when", "_clear", "phase", "since", "fired_at", "seen_at"})
+_INNER = frozenset({"_when", "_clear", "_begun", "phase", "since", "fired_at", "seen_at"})
 
 
 def _instant(value: object) -> datetime | None:

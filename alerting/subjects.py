@@ -31,6 +31,10 @@ class Subject(StrEnum):
     """One meter as the collector hears it."""
 
 
+BLOCKS = frozenset({Subject.INTERVAL, Subject.SITE_INTERVAL})
+"""Kinds whose rows cover a span `[start, at)`; the others are true at the instant `at` only. (An
+account's `start` is its month's: the breach did not begin there.)"""
+
 WHO: dict[str, pl.DataType] = {
     "subject_id": pl.String(),
     "site_id": pl.String(),

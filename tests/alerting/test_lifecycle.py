@@ -20,7 +20,7 @@ TEXT = {"zh": "需量 {demand_kw}", "en": "demand {demand_kw}"}
 
 def rule(when="demand_kw > contract_demand_kw", on="site_interval", **more):
     return Compiled.of(
-        Rule.model_validate({"id": "r", "on": on, "when": when, "text": TEXT, **more})
+        Rule.model_validate({"id": "r", "on": on, "when": when, "text": TEXT} | more)
     )
 
 
@@ -113,6 +113,18 @@ def test_no_data_is_a_rule_of_its_own():
         (Change.FIRED, at[3]),
         (Change.RESOLVED, at[4]),
     ]
+
+
+def test_a_months_account_begins_to_breach_when_it_is_seen_to_not_when_the_month_began():
+    ahead = rule(on="quota", when="projected_kwh > quota_kwh", text={"zh": "", "en": ""},
+                 **{"for": "1h"})  # fmt: skip
+    at = [T0 + timedelta(minutes=n) for n in (0, 30, 60)]
+    frame = pl.DataFrame(
+        {"site_id": "a", "at": at, "start": T0 - timedelta(days=20), "quota_kwh": 1.0},
+        schema_overrides={"at": UTC_US, "start": UTC_US},
+    ).with_columns(projected_kwh=2.0)
+    (fired,) = advance(lifecycle.empty(), ahead, frame).transitions
+    assert (fired.since, fired.at) == (at[0], at[2])
 
 
 demands = st.lists(st.one_of(st.none(), st.sampled_from([80.0, 95.0, 120.0])), max_size=20)
