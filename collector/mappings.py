@@ -65,6 +65,8 @@ class FileMapping(Strict):
     """Id of the meter, for `one_meter`; the import may name another."""
     meter_column: str = ""
     """Column of meter ids, for `meter_a_row`."""
+    encoding: Literal["utf-8", "gb18030"] = "utf-8"
+    """Of a CSV file; head-end systems here often export GB 18030 (GBK)."""
     time: TimeColumn
     values: Annotated[tuple[ValueColumn, ...], Field(min_length=1)]
 

@@ -99,7 +99,7 @@ def read_file(
     meter_id: str | None = None,
 ) -> Contents:
     """Read a file without journalling it; arguments and errors as `import_file`."""
-    long = _long(_table(path), mapping, meter_id or mapping.meter or path.stem)
+    long = _long(_table(path, mapping.encoding), mapping, meter_id or mapping.meter or path.stem)
     bad: list[pl.DataFrame] = []
     if zones is not None:
         long = _sift(long, pl.col("meter_id").is_in(list(zones)), Reason.UNKNOWN_METER, bad)
@@ -122,12 +122,12 @@ def read_file(
     return Contents(frame, pl.concat([pl.DataFrame(schema=BAD), *bad]))
 
 
-def _table(path: Path) -> pl.DataFrame:
+def _table(path: Path, encoding: str) -> pl.DataFrame:
     try:
         if path.suffix == ".parquet":
             return pl.read_parquet(path)
-        return pl.read_csv(path, infer_schema=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
+        return pl.read_csv(path, infer_schema=False, encoding=encoding)
+    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
         raise FileError(f"{path}: {error}") from error
 
 

@@ -149,6 +149,15 @@ def test_a_file_without_its_columns_is_refused_with_the_ones_it_has(tmp_path: Pa
         read_file(tmp_path / "absent.csv", mapping("one_meter", HOURLY, ENERGY), NOW)
 
 
+@pytest.mark.parametrize("encoding", ["gb18030", "utf-8-sig"])
+def test_headings_in_chinese_as_head_end_systems_export_them(tmp_path: Path, encoding: str):
+    path = tmp_path / "file.csv"
+    path.write_text("时间,电量\n2025-01-01 00:00,1\n", encoding=encoding)
+    read_as = {"encoding": "gb18030"} if encoding == "gb18030" else {}
+    how = mapping("one_meter", HOURLY | {"column": "时间"}, ENERGY | {"column": "电量"}, **read_as)
+    assert registers(read_file(path, how, NOW)) == [("01 00:00", 0.0), ("01 01:00", 1.0)]
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
