@@ -34,7 +34,7 @@ class Desk:
         self.settings = settings
         self._now_views = Kept(settings.refresh_s / 2)
         self._day_views = Kept(settings.refresh_s)
-        self._slow_views = Kept(5 * settings.refresh_s)
+        self._slow_views = Kept(2.5 * settings.refresh_s)
         self._past_views = Kept(60.0)
 
     @cached_property
@@ -112,7 +112,7 @@ class Desk:
         """Return the CURVE of a local day for the city or a site."""
         zone = site.timezone if site else self.timezone
         past = curve.bounds(day, zone)[1] < self.sources.now() - timedelta(hours=6)
-        kept = self._past_views if past else self._day_views
+        kept = self._past_views if past else self._day_views if site else self._slow_views
         meters = None if site is None else [one.id for one in site.meters if one.role == "main"]
         name = site.id if site else ""
         return kept.get(("curve", name, day), lambda: self._curve(day, zone, meters))

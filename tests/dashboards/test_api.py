@@ -13,8 +13,9 @@ from dashboards.console.server import Console, PortTakenError
 from dashboards.settings import ConsoleSettings
 
 
-@pytest.fixture
-def console(tmp_path):
+@pytest.fixture(scope="module")
+def console(tmp_path_factory):
+    tmp_path = tmp_path_factory.mktemp("api")
     package = tmp_path / "A-0001.zip"
     package.write_bytes(b"PK")
     sources = replace(world.sources(tmp_path), export=lambda alert_id, by: package)

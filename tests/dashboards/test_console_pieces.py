@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import console_world as world
@@ -22,9 +22,9 @@ from processors.verdict import Outcome, Reason, Standing
 CONSOLE = Path(dashboards.console.__file__).parent
 
 
-@pytest.fixture
-def desk(tmp_path):
-    return Desk(world.sources(tmp_path), ConsoleSettings())
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory):
+    return Desk(world.sources(tmp_path_factory.mktemp("pieces")), ConsoleSettings())
 
 
 def test_every_word_the_pages_ask_for_exists():
@@ -117,3 +117,9 @@ def test_the_burn_down_ends_where_the_month_stands_and_goes_on_as_projected(desk
     assert pace[-1] == [30, quota.quota_kwh]
     assert stated[-1] == ahead[0] == [22.434, round(quota.energy_kwh, 1)]
     assert ahead[-1][0] == 30
+
+
+def test_a_day_without_data_leads_to_the_last_day_that_has_some(desk):
+    page = desk.site("zhongxing", date(2026, 9, 1))
+    assert page.total.energy_kwh is None
+    assert "/site/zhongxing?day=2026-11-23" in parts_meters.head(page, words("zh"))
