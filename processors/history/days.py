@@ -72,8 +72,14 @@ def local(intervals: pl.DataFrame, zones: pl.DataFrame) -> pl.DataFrame:
     Args:
         intervals: any rows with `meter_id` and `start`.
         zones: `meter_id`, `timezone`; other columns are ignored.
+
+    Returns:
+        The rows with `meter_id` as an enumeration of the meters in `zones`.
     """
-    known = intervals.join(zones.select("meter_id", "timezone"), on="meter_id")
+    # as an enumeration a million ids are compared as integers
+    coded = pl.col("meter_id").cast(pl.Enum(zones["meter_id"]), strict=False)
+    zoned = zones.select(coded, "timezone")
+    known = intervals.with_columns(coded).join(zoned, on="meter_id")
     day = pl.lit(None, pl.Date())
     for zone in zones["timezone"].unique():
         here = pl.col("start").dt.convert_time_zone(zone).dt.date()
