@@ -17,6 +17,7 @@ from dashboards.settings import DashboardsSettings
 from demandwatch.crosscheck import Place, crosscheck
 from processors.book import Book
 from processors.policy.load import Packs, load_packs
+from processors.policy.names import unknown_names
 from processors.settings import ProcessorsSettings
 
 
@@ -91,9 +92,9 @@ def load(path: Path) -> Configuration:
     packs, pack_faults = load_packs(home / settings.processors.policy_folder)
     rules = load_rules(home / settings.alerting.rules, settings.alerting.channels)
     faults += [*profiles.faults, *pack_faults, *rules.faults]
-    faults += crosscheck(
-        settings.collector, sites, places, set(profiles.by_id), (path, loaded.lines)
-    )
+    main = (path, loaded.lines)
+    faults += crosscheck(settings.collector, sites, places, set(profiles.by_id), main)
+    faults += unknown_names(settings.processors, sites, places, packs, main)
     if faults:
         raise ConfigurationError(faults)
     files = _files(path, settings)

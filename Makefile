@@ -1,0 +1,44 @@
+# The manual: what a developer, a user and CI run.
+#
+#   make setup   an environment in .venv with exactly the pinned versions
+#   make demo    a simulated city on http://127.0.0.1:8080   (ARGS="--for 120 --headless --fresh")
+#   make test    all tests; what needs a server says why it is skipped
+#   make check   linters, formats, import contracts, types
+#   make bench   the measured budgets, as ratios from one run (ARGS="--only step")
+#   make clean   forget the environment and what the demonstration wrote
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup check test demo bench clean
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "demandwatch needs Python 3.11 or newer: set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+		{ echo "this Python has no venv: on Debian, apt install python3-venv"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+test: $(READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+demo: $(READY)
+	@$(BIN)/demandwatch demo $(ARGS)
+
+bench: $(READY)
+	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) var build *.egg-info .mypy_cache .ruff_cache .pytest_cache
