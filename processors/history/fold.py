@@ -116,7 +116,7 @@ class Fold:
         table = self._tables.days
         stored = by_day(table, table.files(), start, end, meters)
         if as_of is not None:
-            known = pl.col("computed_at") <= as_of
+            known = (pl.col("computed_at") <= as_of) & (pl.col("end") <= as_of)
             changed = stored.filter(~known).select(*_KEY, "start", "end")
             pairs, stored = pl.concat([pairs, changed]).unique(_KEY), stored.filter(known)
         newest = latest(stored, *_KEY)
