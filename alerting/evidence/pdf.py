@@ -46,8 +46,7 @@ def report(
     page.table(_site(material))
     page.heading(words.VERDICT)
     page.table(_verdict(material, finding))
-    page.heading(words.CURVE)
-    page.curve(_curve(material), finding.row.get("contract_demand_kw"))
+    page.curve(words.CURVE, _curve(material), finding.row.get("contract_demand_kw"))
     page.heading(words.TIMELINE)
     page.table(
         [((link.at[:19] + "Z",) * 2, f"{link.act} - {link.actor}") for link in material.links]
@@ -91,7 +90,8 @@ def _verdict(material: Material, finding: Finding) -> Rows:
         for name, both in words.FIGURES.items()
         if name in finding.row
     ]
-    rows += [(words.REASON, reason) for reason in finding.reasons]
+    told = [words.REASONS.get(reason, (reason, reason)) for reason in finding.reasons]
+    rows += [(words.REASON, f"{zh} / {en}" if zh != en else en) for zh, en in told]
     return rows
 
 
@@ -164,14 +164,17 @@ class _Page:
             self._pdf.multi_cell(128, 5, self._fitting(value), align="L", wrapmode=WrapMode.CHAR)
             self._pdf.set_y(max(below, self._pdf.get_y()) if self._pdf.get_y() > top else below)
 
-    def curve(self, demand_kw: list[float | None], contract_kw: object) -> None:
+    def curve(
+        self, both: tuple[str, str], demand_kw: list[float | None], contract_kw: object
+    ) -> None:
         """Draw the load curve; gaps stay gaps, the dashed line is the contract demand."""
         limit = contract_kw if isinstance(contract_kw, float) else None
         known = [one for one in demand_kw if one is not None]
         if not known:
             return
-        if self._pdf.get_y() > 225:
+        if self._pdf.get_y() > 215:  # heading and curve stay together
             self._pdf.add_page()
+        self.heading(both)
         left, top, width, height = 14.0, self._pdf.get_y() + 2, 182.0, 45.0
         most = 1.1 * max(*known, limit or 0.0, 1e-9)
         across = width / max(1, len(demand_kw) - 1)

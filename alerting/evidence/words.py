@@ -11,7 +11,7 @@ TEXT: Both = ("告警内容", "What fired")
 METER: Both = ("电表", "Meter")
 VERDICT: Both = ("由抄读重新计算的结果", "Computed from the readings")
 RULE: Both = ("规则", "Rule")
-REASON: Both = ("只作线索的原因", "Why only a clue")
+REASON: Both = ("原因", "Reason")
 CURVE: Both = ("负荷曲线（15 分钟区间需量）", "Load curve (15-minute block demand)")
 TIMELINE: Both = ("经过", "Timeline")
 CUSTODY: Both = ("出处", "Custody")
@@ -68,6 +68,26 @@ FIGURES: dict[str, Both] = {
     "kgce_per_kwh": ("折标煤系数 kgce/kWh", "Coal coefficient kgce/kWh"),
 }
 """Figures of a finding that the report shows, in this order; finding.json has all."""
+REASONS: dict[str, Both] = {
+    "meter_not_verified": ("电表无有效检定证书", "a meter has no valid verification"),
+    "coverage_below_minimum": ("数据覆盖率不足", "coverage below the minimum"),
+    "much_estimated": ("估算电量过多", "too much energy is estimated"),
+    "limit_not_declared": ("合同需量或限额无申报单位", "nobody declared the limit"),
+    "disputed": ("企业有异议，尚未处理", "disputed and not settled"),
+    "dispute_accepted": ("异议成立", "the dispute was accepted"),
+    "not_in_readings": ("此类告警不能由区间电量复算", "closed blocks cannot decide this alert"),
+    "nothing_computed": ("抄读不足以复算", "the readings do not give the figures"),
+    "threshold_not_published": ("限值非公布数值", "the threshold is not a published one"),
+    "source_not_exact": ("未载明表号和页码", "no table or page is recorded"),
+    "validity_not_published": ("实施日期未核实", "the day of implementation is not known"),
+    "coefficient_not_published": ("折标煤系数未核实", "the coal coefficient is not published"),
+    "denominator_not_declared": ("分母无申报单位", "nobody declared the denominator"),
+    "not_corrected": ("未作标准允许的修正", "an allowed correction was not applied"),
+    "annualised": ("由不足一年的数据折算全年", "scaled to a year from a shorter period"),
+    "only_extrapolated": ("仅推算值超限", "only the extrapolated figure is above"),
+    "electricity_only": ("仅计电力", "electricity alone was counted"),
+}
+"""Reasons in words; one that is not here stands as it is."""
 NO_FONT = (
     "No Chinese font was found on the machine that made this report: English only, characters "
     "it cannot show appear as '?'. The JSON files beside it hold the full text."

@@ -5,6 +5,7 @@ import hmac
 import urllib.error
 import urllib.request
 from http import HTTPStatus
+from http.client import HTTPException
 
 from alerting.notifiers.answer import Refused, Unavailable
 from alerting.settings import WebhookSettings
@@ -42,8 +43,8 @@ class Webhook:
                 status = error.code
             again = status in _RETRY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
             raise (Unavailable if again else Refused)(f"answered {status}") from error
-        except (OSError, urllib.error.URLError) as error:
-            raise Unavailable(str(error)) from error
+        except (OSError, HTTPException) as error:  # URLError is an OSError
+            raise Unavailable(f"no answer: {error!r}") from error
 
     def _request(self, notice_id: str, body: bytes) -> urllib.request.Request:
         request = urllib.request.Request(self._settings.url, body, method="POST")  # noqa: S310 - settings allow http(s) only

@@ -127,7 +127,7 @@ def test_a_file_that_is_no_zip_is_said_to_be_none(tmp_path):
 
 @pytest.mark.parametrize("fonts", [(), FONTS])
 def test_the_report_is_made_with_a_chinese_font_or_without(tmp_path, fonts):
-    from test_evidence import World
+    from evidence_world import World
 
     from alerting.evidence.gather import gather
     from alerting.evidence.recompute import recompute

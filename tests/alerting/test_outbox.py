@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import socket
 import threading
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -135,6 +136,21 @@ def test_answers_that_ask_for_a_repeat_and_answers_that_do_not(endpoint, status,
     endpoint.answer = status
     with pytest.raises(error, match=str(status)):
         Webhook(WebhookSettings(url=endpoint.url)).send("1", "{}")
+
+
+def test_an_answer_that_is_no_http_is_tried_again():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def babble():
+            peer, _ = server.accept()
+            peer.recv(4096)
+            peer.sendall(b"hello\r\n\r\n")
+            peer.close()
+
+        threading.Thread(target=babble, daemon=True).start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        with pytest.raises(Unavailable, match="no answer"):
+            Webhook(WebhookSettings(url=url)).send("1", "{}")
 
 
 def test_nobody_listening_is_tried_again(endpoint):
