@@ -1,4 +1,4 @@
-"""The house's rules, checked by a machine: sizes, folders, one user a client, what never goes in."""
+"""The house's rules, checked by a machine: sizes, folders, one user a client, nothing foreign."""
 
 import ast
 import importlib.metadata
@@ -81,7 +81,9 @@ def test_clocks_are_read_in_one_module():
     assert found == ["collector/clock.py"]
 
 
-@pytest.mark.parametrize("folder", ["collector", "processors", "alerting", "dashboards", "deploy", "config", "tests"])
+@pytest.mark.parametrize(
+    "folder", ["collector", "processors", "alerting", "dashboards", "deploy", "config", "tests"]
+)
 def test_each_folder_says_what_enters_leaves_and_does_not_belong(folder):
     readme = ROOT / folder / "README.md"
     lines = readme.read_text(encoding="utf-8").splitlines()

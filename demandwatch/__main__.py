@@ -1,0 +1,5 @@
+"""`python -m demandwatch`."""
+
+from demandwatch.cli import main
+
+main()
