@@ -70,15 +70,16 @@ _FLEET: dict[str, pl.DataType] = {
 }
 """`silent_s`: seconds since the meter's last reading; null if it was never heard."""
 
-IDENTITY: dict[Subject, tuple[str, str]] = {
-    Subject.INTERVAL: ("meter_id", "end"),
-    Subject.SITE_INTERVAL: ("site_id", "end"),
-    Subject.RUNNING: ("site_id", "at"),
-    Subject.QUOTA: ("site_id", "at"),
-    Subject.VERDICT: ("verdict_id", "computed_at"),
-    Subject.FLEET: ("meter_id", "at"),
+IDENTITY: dict[Subject, tuple[tuple[str, ...], str]] = {
+    Subject.INTERVAL: (("meter_id",), "end"),
+    Subject.SITE_INTERVAL: (("site_id",), "end"),
+    Subject.RUNNING: (("site_id",), "at"),
+    Subject.QUOTA: (("site_id",), "at"),
+    Subject.VERDICT: (("site_id", "pack_id", "row_id"), "computed_at"),
+    Subject.FLEET: (("meter_id",), "at"),
 }
-"""The columns that serve as `subject_id` and `at` where a frame does not bring them."""
+"""The columns that make `subject_id` (joined by `:`) and `at` where a frame does not bring them. A
+verdict's period is no part of it: one that moves on by a day is about the same subject."""
 
 
 def columns(subject: Subject) -> dict[str, pl.DataType]:
@@ -106,7 +107,9 @@ def conform(subject: Subject, frame: pl.DataFrame) -> pl.DataFrame:
     wanted = columns(subject)
     who, when = IDENTITY[subject]
     if "subject_id" not in frame.columns:
-        frame = frame.with_columns(pl.col(who).alias("subject_id"))
+        frame = frame.with_columns(
+            pl.concat_str(who, separator=":", ignore_nulls=True).alias("subject_id")
+        )
     if "at" not in frame.columns:
         frame = frame.with_columns(pl.col(when).alias("at"))
     absent = [

@@ -134,7 +134,7 @@ def _of_verdict(material: Material, computed: pl.DataFrame) -> Finding:
     at = max(_at(material), scope.end)
     packs = Packs(tables=material.packs)
     verdicts = judge(days, [site], packs, period, scope.settings, at)
-    mine = verdicts.filter(pl.col("verdict_id") == str(material.alert["subject_id"]))
+    mine = verdicts.filter(pl.col("verdict_id") == str(material.row()["verdict_id"]))
     rows = conform(Subject.VERDICT, mine)
     found = _finding(material, _holds(material, rows), rows, {}, scope.start, verified=False)
     if not mine.height or found.outcome is not Outcome.OVERRUN:

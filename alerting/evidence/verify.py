@@ -56,7 +56,9 @@ def verify(path: Path, trusted_key: bytes | None = None) -> Report:
     manifest = _manifest(container, wrong)
     verdict, notes = _content(container, manifest, wrong)
     if trusted_key is None:
-        notes.insert(0, f"sealed by key {fingerprint(container.public)}; not compared with a known")
+        notes.insert(
+            0, f"sealed by key {fingerprint(container.public)}; not compared with a trusted one"
+        )
     return Report(
         not wrong, tuple(wrong), tuple(notes), verdict, manifest, fingerprint(container.public)
     )

@@ -127,6 +127,15 @@ def test_a_months_account_begins_to_breach_when_it_is_seen_to_not_when_the_month
     assert (fired.since, fired.at) == (at[0], at[2])
 
 
+def test_a_verdict_whose_period_moves_on_by_a_day_is_the_same_alert():
+    over = rule(on="verdict", when="outcome = 'overrun'", text={"zh": "", "en": ""})
+    days = [T0, T0 + timedelta(days=1)]
+    rows = {"site_id": "a", "pack_id": "p", "row_id": "hotel", "verdict_id": ["one", "two"]}
+    frame = pl.DataFrame(rows | {"computed_at": days}, schema_overrides={"computed_at": UTC_US})
+    result = advance(lifecycle.empty(), over, frame.with_columns(outcome=pl.lit("overrun")))
+    assert [(one.subject_id, one.at) for one in result.transitions] == [("a:p:hotel", T0)]
+
+
 demands = st.lists(st.one_of(st.none(), st.sampled_from([80.0, 95.0, 120.0])), max_size=20)
 
 
