@@ -11,7 +11,7 @@ from fastapi import APIRouter, Body, FastAPI, HTTPException, Query, Response
 from fastapi.responses import FileResponse
 
 from alerting.ledger import LedgerError
-from collector.site import Site
+from collector.site import Site, Strict
 from dashboards.desk import Desk, UnknownSiteError
 from dashboards.view_alerts import Filter, chosen
 
@@ -44,7 +44,12 @@ def app(desk: Desk, version: str) -> FastAPI:
 
 def json(data: object) -> Response:
     """Return data as JSON; instants as ISO 8601 with offset, NaN and unknown as null."""
-    return Response(orjson.dumps(data, default=str), media_type="application/json")
+    return Response(orjson.dumps(data, default=_plain), media_type="application/json")
+
+
+def _plain(value: object) -> object:
+    """Write a settings model as an object, anything else as its text."""
+    return value.model_dump(mode="json") if isinstance(value, Strict) else str(value)
 
 
 def frame(rows: pl.DataFrame) -> Response:

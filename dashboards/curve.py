@@ -29,6 +29,8 @@ CURVE: dict[str, pl.DataType] = {
 0..1 is the share of the main meters' rated power that measurement supports; `quality` the worst."""
 
 _HOURS = BLOCK / timedelta(hours=1)
+_WHOLE = 0.95
+"""Coverage from which a block counts as whole."""
 
 
 def bounds(day: date, timezone: str) -> tuple[datetime, datetime]:
@@ -152,3 +154,23 @@ def total(rows: pl.DataFrame, until: datetime) -> Total:
         max_demand_label=peak["label"],
         blocks=ended.height,
     )
+
+
+def settled(rows: pl.DataFrame, at: datetime, grace: timedelta) -> datetime:
+    """Return the instant up to which CURVE `rows` can be shown.
+
+    A block that ended within `grace` and is not yet covered is still arriving from some meters:
+    its sum so far would look like a sudden drop. Everything before it is as it will stay.
+    """
+    arriving = rows.filter(
+        (pl.col("end") <= at) & (pl.col("end") > at - grace) & (pl.col("coverage") < _WHOLE)
+    )
+    first = arriving["start"].min()
+    return first if isinstance(first, datetime) else at
+
+
+def shown(rows: pl.DataFrame, until: datetime) -> pl.DataFrame:
+    """Return CURVE `rows` with the blocks that end after `until` not known yet."""
+    known = pl.col("end") <= until
+    figures = ("energy_kwh", "demand_kw")
+    return rows.with_columns(pl.when(known).then(pl.col(name)).alias(name) for name in figures)

@@ -47,6 +47,11 @@ class Desk:
         """The city's time zone: the one most sites are in."""
         return Counter(site.timezone for site in self.sources.sites).most_common(1)[0][0]
 
+    @property
+    def grace(self) -> timedelta:
+        """How long after its end a block may still be arriving, site time."""
+        return timedelta(seconds=self.settings.silent_after_s)
+
     def site_of(self, site_id: str) -> Site:
         """Return a site.
 
@@ -100,6 +105,7 @@ class Desk:
             timezone=self.timezone,
             day=shown,
             curves=(self.curve(shown), self.curve(shown - timedelta(days=1))),
+            grace=self.grace,
             fleet=self.fleet(),
             running=self.running(),
             accounts=self.accounts(),
@@ -131,18 +137,19 @@ class Desk:
         now = self.sources.now()
         today = now.astimezone(ZoneInfo(site.timezone)).date()
         shown = day or today
-        curves = (self.curve(shown, site), self.curve(shown - timedelta(days=1), site))
-        totals = curve.total(curves[0], now), curve.total(curves[1], now - timedelta(days=1))
+        whole, before = self.curve(shown, site), self.curve(shown - timedelta(days=1), site)
+        until = curve.settled(whole, now, self.grace)
         running = self.running().filter(site_id=site.id).row(0, named=True)
         return SitePage(
             at=now,
             site=site,
             day=shown,
             is_today=shown == today,
-            today=curves[0],
-            yesterday=curves[1],
-            total=totals[0],
-            yesterday_total=totals[1],
+            until=until,
+            today=curve.shown(whole, until),
+            yesterday=before,
+            total=curve.total(whole, until),
+            yesterday_total=curve.total(before, until - timedelta(days=1)),
             running=view_site.running_of(running),
             quota=self._quota(site),
             intensities=self._intensities(site),

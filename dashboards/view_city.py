@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from collector.site import Site
-from dashboards.curve import Total, total
+from dashboards.curve import Total, settled, shown, total
 from dashboards.fleet import Count, count
 from dashboards.view_alerts import AlertRow, Filter, by_severity, by_site, chosen
 from dashboards.view_site import instant, number
@@ -56,6 +56,8 @@ class City:
     load_kw: float | None
     load_coverage: float | None
     """Share of the main meters' rated power that is heard now."""
+    until: datetime
+    """Up to here the blocks have arrived; see `curve.settled`."""
     today: pl.DataFrame
     yesterday: pl.DataFrame
     total: Total
@@ -87,6 +89,7 @@ def city(
     timezone: str,
     day: date,
     curves: tuple[pl.DataFrame, pl.DataFrame],
+    grace: timedelta,
     fleet: pl.DataFrame,
     running: pl.DataFrame,
     accounts: pl.DataFrame,
@@ -101,6 +104,7 @@ def city(
         timezone: the city's.
         day: local day shown as today.
         curves: CURVE of `day` and of the day before.
+        grace: how long after its end a block may still be arriving.
         fleet: FLEET at `at`.
         running: RUNNING at `at`.
         accounts: quota accounts of the running month (`site_id, used_ratio, crosses_at`).
@@ -109,7 +113,7 @@ def city(
         search: part of a site's name, id or district; empty lists the most pressing.
     """
     rows = _sites(sites, running, accounts, by_site(alerts))
-    mains = fleet.filter("is_main")
+    mains, until = fleet.filter("is_main"), settled(curves[0], at, grace)
     present = mains.drop_nulls("power_kw")
     return City(
         at=at,
@@ -117,10 +121,11 @@ def city(
         day=day,
         load_kw=float(present["power_kw"].sum()) if present.height else None,
         load_coverage=_rated_share(present, mains),
-        today=curves[0],
+        until=until,
+        today=shown(curves[0], until),
         yesterday=curves[1],
-        total=total(curves[0], at),
-        yesterday_total=total(curves[1], at - timedelta(days=1)),
+        total=total(curves[0], until),
+        yesterday_total=total(curves[1], until - timedelta(days=1)),
         meters=count(fleet),
         severities=by_severity(alerts),
         alerts=chosen(alerts, Filter()),

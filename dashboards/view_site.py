@@ -112,6 +112,8 @@ class SitePage:
     site: Site
     day: date
     is_today: bool
+    until: datetime
+    """Up to here the blocks have arrived; see `curve.settled`."""
     today: pl.DataFrame
     """CURVE of `day`."""
     yesterday: pl.DataFrame

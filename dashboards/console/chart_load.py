@@ -38,14 +38,17 @@ def load_curve(
     t: Words,
     contract_kw: float | None = None,
     running: Running | None = None,
+    until: datetime | None = None,
 ) -> Options:
     """Return the 96-point load curve of CURVE `today` over `yesterday`, kW.
+
+    `at` is the present; `until` the instant up to which blocks have arrived (None: `at`).
 
     Null blocks are gaps, never zero; estimated or partly covered blocks carry an amber ring.
     """
     labels = today["label"].to_list()
     series = [
-        _gaps(today, at),
+        _gaps(today, until or at),
         _above(today, contract_kw, t),
         _line(t("yesterday"), _aligned(yesterday, labels), PAST, 1.6),
         _line(t("today"), _rounded(today), LOAD, 2.6) | _today_marks(today, at, contract_kw, t),

@@ -72,13 +72,17 @@ def _city(screen: Screen[City], t: Words, search: str) -> None:
     with ui.element("main").classes("city"):
         with ui.element("section").classes("panel"):
             screen.html(lambda view: parts_city.curve_title(view, t))
-            screen.chart(lambda view: load_curve(view.today, view.yesterday, view.at, t))
+            screen.chart(lambda view: _city_curve(view, t))
         with ui.element("aside").classes("side"):
             screen.html(lambda view: parts_city.alerts(view, t), "panel alerts")
             screen.html(lambda view: parts_city.districts(view, t), "panel")
         with ui.element("section").classes("panel"):
             ui.html(parts_city.find(search, t), sanitize=False)
             screen.html(lambda view: parts_city.sites(view, t), "scroll")
+
+
+def _city_curve(view: City, t: Words) -> dict[str, object]:
+    return load_curve(view.today, view.yesterday, view.at, t, until=view.until)
 
 
 def _site(screen: Screen[SitePage], t: Words) -> None:
@@ -101,7 +105,7 @@ def _site(screen: Screen[SitePage], t: Words) -> None:
 def _site_curve(view: SitePage, t: Words) -> dict[str, object]:
     contract = view.running.contract_demand_kw
     running = view.running if view.is_today else None
-    return load_curve(view.today, view.yesterday, view.at, t, contract, running)
+    return load_curve(view.today, view.yesterday, view.at, t, contract, running, until=view.until)
 
 
 def _burn_down(view: SitePage, t: Words) -> dict[str, object]:

@@ -63,14 +63,21 @@ def alert(row: AlertRow, t: Words, timezone: str) -> str:
         f'<a class="alert {escape(row.severity)}" href="{address("/alerts", id=row.id)}">'
         f'<div class="who"><span>{escape(t.pick(row.site_name))}</span>{handled(row, t)}'
         f'<span class="push">{text.local(row.since, timezone, "%m-%d %H:%M")}</span></div>'
-        f'<div class="says">{escape(t.pick(row.text))}</div></a>'
+        f'<div class="says">{escape(says(row, t))}</div></a>'
     )
+
+
+def says(row: AlertRow, t: Words) -> str:
+    """What the alert says, without the site's name where it opens with it: that stands beside."""
+    told = t.pick(row.text)
+    return told.removeprefix(t.pick(row.site_name)).lstrip("：: ") or told
 
 
 def handled(row: AlertRow, t: Words) -> str:
     """What people did about an alert; an active one nobody acknowledged stands out."""
     if row.open:
-        return text.tag(t("open"), "solid") if row.active else ""
+        look = "solid" if row.severity == "critical" else "doubt"
+        return text.tag(t("open"), look) if row.active else ""
     return text.tag(f"{t(row.handling)} · {row.handled_by}", "soft")
 
 

@@ -40,7 +40,7 @@ def listing(rows: Sequence[AlertRow], chosen: str, wanted: Filter, timezone: str
     if not rows:
         quiet = t("all_quiet") if wanted.state == "active" else t("no_alerts")
         return f'<div class="quiet">{escape(quiet)}</div>'
-    heads = (("", ""), ("", t("since")), ("", t("site")), ("wide", t("rule")), ("", t("state")))
+    heads = (("", ""), ("", t("since")), ("", t("site")), ("wide", t("what")), ("", t("state")))
     body = (_row(row, row.id == chosen, wanted, timezone, t) for row in rows[:_SHOWN])
     more = len(rows) - _SHOWN
     tail = f'<div class="quiet">+ {more:,}</div>' if more > 0 else ""
@@ -57,7 +57,7 @@ def _row(row: AlertRow, on: bool, wanted: Filter, timezone: str, t: Words) -> st
         f'<tr class="link {"on" if on else ""}"><td>{dot}</td>'
         f'<td class="soft">{text.local(row.since, timezone)}</td>'
         f'<td><a href="{link}">{escape(t.pick(row.site_name))}</a></td>'
-        f'<td class="wide"><a href="{link}">{escape(t.pick(row.text))}</a></td>'
+        f'<td class="wide"><a href="{link}">{escape(parts.says(row, t))}</a></td>'
         f"<td>{state}</td></tr>"
     )
 
@@ -77,7 +77,7 @@ def detail(view: AlertDetail, timezone: str, t: Words, *, download: bool) -> str
         f"<span>{text.local(row.since, timezone)}{until}</span>{parts.handled(row, t)}"
         f'<span class="push">{package}</span></div>'
         f'<div class="head"><h1><a href="/site/{escape(row.site_id)}">{name}</a></h1></div>'
-        f'<div class="says-big">{escape(t.pick(row.text))}</div>'
+        f'<div class="says-big">{escape(parts.says(row, t))}</div>'
         f'<div class="soft">{escape(t("rule"))} {escape(row.rule_id)} · {escape(t("subject"))} '
         f"{escape(row.subject_id)} · {escape(row.id)}</div>"
         f'<div class="title"><b>{escape(t("values"))}</b></div>{_figures(view, timezone, t)}'

@@ -109,6 +109,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "pending": ("待确认触发", "pending"),
     "firing": ("触发中", "firing"),
     "resolved": ("已恢复", "resolved"),
+    "what": ("内容", "What"),
     "edition": ("版本", "edition"),
     "crossing_and_used": ("超定额时间 · 定额已用", "Crossing · quota used"),
     "open": ("未确认", "open"),

@@ -72,6 +72,7 @@ def test_an_alert_is_read_acknowledged_once_and_refused_the_second_time(console)
     assert [row["id"] for row in rows(console, "/api/v1/alerts?severity=critical")] == [
         "A-0001", "A-0002",
     ]  # fmt: skip
+    assert rows(console, "/api/v1/alerts")[0]["site_name"]["en"] == "Zhongxing Precision"
     path = "/api/v1/alerts/A-0001/acknowledge"
     status, _, body = get(console, path, {"actor": "Li", "note": "seen"})
     assert status == 200

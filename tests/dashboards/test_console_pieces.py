@@ -89,6 +89,12 @@ def test_figures_and_spans_read_well():
     assert text.countdown(timedelta(minutes=5, seconds=6)) == "05:06"
 
 
+def test_an_alert_does_not_repeat_the_name_that_stands_beside_it(desk):
+    name = Text(zh="明辉", en="Minghui")
+    row = replace(desk.alerts()[0], site_name=name, text=Text(zh="明辉：超过", en="Minghui: above"))
+    assert (parts.says(row, words("zh")), parts.says(row, words("en"))) == ("超过", "above")
+
+
 def test_thresholds_that_are_not_published_are_marked():
     t = words("zh")
     assert parts.provenance("published", t) == ""

@@ -93,6 +93,19 @@ def test_no_data_is_none_and_never_zero():
     assert curve.total(day, MIDNIGHT).coverage is None
 
 
+def test_a_block_that_is_still_arriving_is_not_shown_as_a_drop():
+    told = rows(("m0", 0, 10.0, 1.0, "measured"), ("m1", 0, 10.0, 1.0, "measured"),
+                ("m0", 1, 10.0, 1.0, "measured"))  # fmt: skip
+    day = curve.curve(told, book(100, 100), DAY, ZONE)
+    soon, late = MIDNIGHT + 2 * BLOCK + timedelta(minutes=2), MIDNIGHT + 4 * BLOCK
+    until = curve.settled(day, soon, timedelta(minutes=15))
+    assert until == MIDNIGHT + BLOCK
+    assert curve.shown(day, until)["energy_kwh"][:2].to_list() == [20.0, None]
+    assert curve.total(day, until).coverage == 1.0
+    after = curve.settled(day, late, timedelta(minutes=15))
+    assert curve.shown(day, after)["energy_kwh"][:2].to_list() == [20.0, 10.0]
+
+
 def test_change_is_told_only_where_both_spans_are_covered():
     full = curve.Total(110.0, 1.0, 0.0, 1.0, "", 4)
     assert view_city.change(full, curve.Total(100.0, 0.99, 0, 1, "", 4)) == pytest.approx(0.1)
