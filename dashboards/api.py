@@ -36,9 +36,11 @@ def app(desk: Desk, version: str) -> FastAPI:
         openapi_url="/api/openapi.json",
     )
     made.include_router(_service(desk))
-    made.include_router(_rows(desk), prefix="/api/v1")
+    made.include_router(_history(desk), prefix="/api/v1")
+    made.include_router(_present(desk), prefix="/api/v1")
     made.include_router(_sites(desk), prefix="/api/v1")
     made.include_router(_alerts(desk), prefix="/api/v1")
+    made.include_router(_acts(desk), prefix="/api/v1")
     return made
 
 
@@ -84,7 +86,7 @@ def _service(desk: Desk) -> APIRouter:
     return router
 
 
-def _rows(desk: Desk) -> APIRouter:
+def _history(desk: Desk) -> APIRouter:
     router = APIRouter(tags=["rows"])
 
     @router.get("/intervals")
@@ -113,6 +115,12 @@ def _rows(desk: Desk) -> APIRouter:
         """Local days (DAY) in [from, to)."""
         ids = _meters(desk, meter, site)
         return frame(desk.sources.history.days(since, until, ids, as_of))
+
+    return router
+
+
+def _present(desk: Desk) -> APIRouter:
+    router = APIRouter(tags=["rows"])
 
     @router.get("/fleet")
     def fleet() -> Response:
@@ -184,10 +192,20 @@ def _alerts(desk: Desk) -> APIRouter:
     @router.get("/alerts/{alert_id}")
     def alert(alert_id: str) -> Response:
         """One alert with its figures and timeline."""
-        try:
-            return json(asdict(desk.alert(alert_id)))
-        except LedgerError as unknown:
-            raise HTTPException(404, str(unknown)) from unknown
+        return _alert(desk, alert_id)
+
+    return router
+
+
+def _alert(desk: Desk, alert_id: str) -> Response:
+    try:
+        return json(asdict(desk.alert(alert_id)))
+    except LedgerError as unknown:
+        raise HTTPException(404, str(unknown)) from unknown
+
+
+def _acts(desk: Desk) -> APIRouter:
+    router = APIRouter(tags=["alerts"])
 
     @router.post("/alerts/{alert_id}/acknowledge")
     def acknowledge(
@@ -200,7 +218,7 @@ def _alerts(desk: Desk) -> APIRouter:
             desk.acknowledge(alert_id, actor, note)
         except LedgerError as refused:
             raise HTTPException(409, str(refused)) from refused
-        return alert(alert_id)
+        return _alert(desk, alert_id)
 
     @router.get("/alerts/{alert_id}/evidence")
     def evidence(alert_id: str, by: str = "console") -> FileResponse:

@@ -73,23 +73,7 @@ def curve(
         meters: meter ids to add up; None takes every main meter of the book.
     """
     members = _members(book, meters)
-    total = members["weight"].sum() or 1.0
-    sums = (
-        intervals.lazy()
-        .select("meter_id", "start", "energy_kwh", "coverage", "quality")
-        .join(members.lazy(), on="meter_id")
-        .group_by("start")
-        .agg(
-            pl.when(pl.col("energy_kwh").is_not_null().any())
-            .then(pl.col("energy_kwh").sum())
-            .alias("energy_kwh"),
-            ((pl.col("coverage").fill_null(0.0) * pl.col("weight")).sum() / total).alias(
-                "coverage"
-            ),
-            pl.col("quality").to_physical().max().alias("worst"),
-            pl.len().alias("heard"),
-        )
-    )
+    sums = _sums(intervals.lazy(), members)
     whole = slots(day, timezone).lazy().join(sums, on="start", how="left", maintain_order="left")
     return (
         whole.with_columns(
@@ -99,6 +83,22 @@ def curve(
         )
         .select(pl.col(name).cast(kind) for name, kind in CURVE.items())
         .collect()
+    )
+
+
+def _sums(intervals: pl.LazyFrame, members: pl.DataFrame) -> pl.LazyFrame:
+    """Add up the members' blocks: energy, weighted coverage, worst quality, how many there were."""
+    energy, covered = pl.col("energy_kwh"), pl.col("coverage").fill_null(0.0) * pl.col("weight")
+    return (
+        intervals.select("meter_id", "start", "energy_kwh", "coverage", "quality")
+        .join(members.lazy(), on="meter_id")
+        .group_by("start")
+        .agg(
+            pl.when(energy.is_not_null().any()).then(energy.sum()),
+            (covered.sum() / (members["weight"].sum() or 1.0)).alias("coverage"),
+            pl.col("quality").to_physical().max().alias("worst"),
+            pl.len().alias("heard"),
+        )
     )
 
 

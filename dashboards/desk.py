@@ -100,19 +100,20 @@ class Desk:
         """Return the City view of `day` (None: today); `search` narrows the sites table."""
         now = self.sources.now()
         shown = day or now.astimezone(ZoneInfo(self.timezone)).date()
-        return view_city.city(
+        picture = view_city.Picture(
             at=now,
             timezone=self.timezone,
             day=shown,
-            curves=(self.curve(shown), self.curve(shown - timedelta(days=1))),
+            today=self.curve(shown),
+            yesterday=self.curve(shown - timedelta(days=1)),
             grace=self.grace,
             fleet=self.fleet(),
             running=self.running(),
             accounts=self.accounts(),
             sites=self.sources.sites,
             alerts=self.alerts(),
-            search=search,
         )
+        return view_city.city(picture, search)
 
     def curve(self, day: date, site: Site | None = None) -> pl.DataFrame:
         """Return the CURVE of a local day for the city or a site."""

@@ -83,55 +83,55 @@ def change(now: Total, before: Total) -> float | None:
     return (now.energy_kwh or 0.0) / before.energy_kwh - 1 if before.energy_kwh else None
 
 
-def city(
-    *,
-    at: datetime,
-    timezone: str,
-    day: date,
-    curves: tuple[pl.DataFrame, pl.DataFrame],
-    grace: timedelta,
-    fleet: pl.DataFrame,
-    running: pl.DataFrame,
-    accounts: pl.DataFrame,
-    sites: Sequence[Site],
-    alerts: Sequence[AlertRow],
-    search: str = "",
-) -> City:
-    """Assemble the City page.
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the City page is made of."""
 
-    Args:
-        at: site time.
-        timezone: the city's.
-        day: local day shown as today.
-        curves: CURVE of `day` and of the day before.
-        grace: how long after its end a block may still be arriving.
-        fleet: FLEET at `at`.
-        running: RUNNING at `at`.
-        accounts: quota accounts of the running month (`site_id, used_ratio, crosses_at`).
-        sites: all sites.
-        alerts: all alerts, active and not.
-        search: part of a site's name, id or district; empty lists the most pressing.
-    """
-    rows = _sites(sites, running, accounts, by_site(alerts))
-    mains, until = fleet.filter("is_main"), settled(curves[0], at, grace)
+    at: datetime
+    """Site time."""
+    timezone: str
+    """The city's."""
+    day: date
+    """Local day shown as today."""
+    today: pl.DataFrame
+    """CURVE of `day`."""
+    yesterday: pl.DataFrame
+    """CURVE of the day before."""
+    grace: timedelta
+    """How long after its end a block may still be arriving."""
+    fleet: pl.DataFrame
+    """FLEET at `at`."""
+    running: pl.DataFrame
+    """RUNNING at `at`."""
+    accounts: pl.DataFrame
+    """The latest ACCOUNT of each site that has a quota."""
+    sites: Sequence[Site]
+    alerts: Sequence[AlertRow]
+    """All alerts, active and not."""
+
+
+def city(now: Picture, search: str = "") -> City:
+    """Assemble the City page; `search` is part of a site's name, id or district."""
+    rows = _sites(now.sites, now.running, now.accounts, by_site(now.alerts))
+    mains, until = now.fleet.filter("is_main"), settled(now.today, now.at, now.grace)
     present = mains.drop_nulls("power_kw")
     return City(
-        at=at,
-        timezone=timezone,
-        day=day,
+        at=now.at,
+        timezone=now.timezone,
+        day=now.day,
         load_kw=float(present["power_kw"].sum()) if present.height else None,
         load_coverage=_rated_share(present, mains),
         until=until,
-        today=shown(curves[0], until),
-        yesterday=curves[1],
-        total=total(curves[0], until),
-        yesterday_total=total(curves[1], until - timedelta(days=1)),
-        meters=count(fleet),
-        severities=by_severity(alerts),
-        alerts=chosen(alerts, Filter()),
+        today=shown(now.today, until),
+        yesterday=now.yesterday,
+        total=total(now.today, until),
+        yesterday_total=total(now.yesterday, until - timedelta(days=1)),
+        meters=count(now.fleet),
+        severities=by_severity(now.alerts),
+        alerts=chosen(now.alerts, Filter()),
         sites=tuple(row for row in rows if _matches(row.site, search))[:MOST_SITES],
         sites_total=len(rows),
-        districts=_districts(sites, running),
+        districts=_districts(now.sites, now.running),
     )
 
 

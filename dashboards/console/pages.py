@@ -96,7 +96,7 @@ def _site(screen: Screen[SitePage], t: Words) -> None:
     with ui.element("section").classes("site-low"):
         with ui.element("div").classes("panel"):
             screen.html(lambda view: parts_site.quota(view, t))
-            if screen.view.quota is not None:
+            if screen.view.site.quota_month_kwh:
                 screen.chart(lambda view: _burn_down(view, t))
         screen.html(lambda view: parts_site.intensity(view, t), "panel")
     screen.html(lambda view: parts_meters.meters(view, t), "panel")
@@ -143,6 +143,7 @@ async def _detail(desk: Desk, alert_id: str, t: Words) -> None:
     download = desk.sources.export is not None
     screen.html(lambda view: parts_alerts.detail(view, desk.timezone, t, download=download))
     _acknowledge(desk, screen, t)
+    screen.html(lambda view: parts_alerts.history(view, desk.timezone, t))
     screen.follow(desk.settings.refresh_s)
 
 

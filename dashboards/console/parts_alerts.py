@@ -63,7 +63,7 @@ def _row(row: AlertRow, on: bool, wanted: Filter, timezone: str, t: Words) -> st
 
 
 def detail(view: AlertDetail, timezone: str, t: Words, *, download: bool) -> str:
-    """One alert: what it says, the figures it fired on, and everything that happened to it."""
+    """One alert: who, what and when, and its evidence package."""
     row = view.alert
     look = {"critical": "over", "warning": "doubt"}.get(row.severity, "soft")
     until = f" → {text.local(row.until, timezone)}" if row.until else ""
@@ -79,10 +79,18 @@ def detail(view: AlertDetail, timezone: str, t: Words, *, download: bool) -> str
         f'<div class="head"><h1><a href="/site/{escape(row.site_id)}">{name}</a></h1></div>'
         f'<div class="says-big">{escape(parts.says(row, t))}</div>'
         f'<div class="soft">{escape(t("rule"))} {escape(row.rule_id)} · {escape(t("subject"))} '
-        f"{escape(row.subject_id)} · {escape(row.id)}</div>"
-        f'<div class="title"><b>{escape(t("values"))}</b></div>{_figures(view, timezone, t)}'
-        f'<div class="title"><b>{escape(t("timeline"))}</b></div>'
-        f'<ul class="timeline">{"".join(_act(act, timezone, t) for act in view.acts)}</ul></div>'
+        f"{escape(row.subject_id)} · {escape(row.id)}</div></div>"
+    )
+
+
+def history(view: AlertDetail, timezone: str, t: Words) -> str:
+    """Everything that happened to the alert, and the figures it fired on."""
+    acts = "".join(_act(act, timezone, t) for act in view.acts)
+    return (
+        f'<div class="detail"><div class="title"><b>{escape(t("timeline"))}</b></div>'
+        f'<ul class="timeline">{acts}</ul>'
+        f'<div class="title"><b>{escape(t("values"))}</b></div>'
+        f"{_figures(view, timezone, t)}</div>"
     )
 
 
@@ -98,6 +106,8 @@ def _figures(view: AlertDetail, timezone: str, t: Words) -> str:
 def _value(value: object, timezone: str) -> str:
     if value is None:
         return text.DASH
+    if isinstance(value, bool):
+        return "✓" if value else "✗"
     if isinstance(value, float):
         return f"{value:,.3f}".rstrip("0").rstrip(".")
     if isinstance(value, str) and value.endswith("+00:00"):

@@ -34,7 +34,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "today": ("今日", "Today"),
     "yesterday": ("昨日", "Yesterday"),
     "day_before": ("前一日", "Day before"),
-    "same_time": ("较昨日同期", "vs. yesterday"),
+    "same_time": ("较昨日", "vs. yesterday"),
     "coverage": ("覆盖率", "coverage"),
     "estimated": ("估算", "estimated"),
     "estimated_share": ("估算占比", "estimated share"),

@@ -52,6 +52,7 @@ def test_no_page_shows_a_raw_key_or_none(desk, language):
         parts_meters.meters(site, t), parts_site.running(site, t), parts_site.quota(site, t),
         parts_site.intensity(desk.site("luohu-hotel"), t),
         parts_alerts.detail(desk.alert("A-0002"), desk.timezone, t, download=True),
+        parts_alerts.history(desk.alert("A-0002"), desk.timezone, t),
     ]  # fmt: skip
     told = re.sub(r"<[^>]+>", " ", " ".join(shown))
     assert re.search(r"\b(None|nan|null|[a-z]+_[a-z_]+)\b", told) is None
@@ -68,6 +69,7 @@ def test_names_and_texts_from_outside_are_escaped(desk):
         parts_alerts.listing([row], "", Filter(site_id=bad), "Asia/Shanghai", t),
         parts_alerts.filters(Filter(site_id=bad), bad, t),
         parts_alerts.detail(detail, "Asia/Shanghai", t, download=False),
+        parts_alerts.history(detail, "Asia/Shanghai", t),
         parts_city.find(bad, t),
     ]
     assert "<script" not in "".join(shown)
