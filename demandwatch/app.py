@@ -172,7 +172,9 @@ class App:
         influx = self.config.settings.dashboards.influx
         if influx is not None:
             cursor = self.config.data / "influx.cursor"
-            sink = InfluxSink(influx, self.history, self.config.book, cursor, self.metrics)
+            sink = InfluxSink(
+                influx, self.history, self.config.book, cursor, self.metrics, self.config.sites
+            )
             sink.start()
             self._open.callback(sink.stop)
 

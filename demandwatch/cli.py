@@ -11,6 +11,7 @@ from collector.clock import Clock
 from demandwatch import __version__, logs, query
 from demandwatch.commands_data import import_, replay
 from demandwatch.commands_evidence import evidence
+from demandwatch.commands_grafana import grafana
 from demandwatch.commands_policy import policy
 from demandwatch.demo import demo
 from demandwatch.options import Config, fail, loaded
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.add_typer(evidence, name="evidence")
 app.add_typer(policy, name="policy")
+app.add_typer(grafana, name="grafana")
 app.command("demo")(demo)
 app.command("import")(import_)
 app.command("replay")(replay)

@@ -73,6 +73,7 @@ def _work_up(config: Configuration, clock: Clock) -> str:
         return "the running system is working it up"
     try:
         count = app.engine.drain()
+        app.history.maintain()
     finally:
         app.stop()
     return f"worked up: {count:,} intervals issued"

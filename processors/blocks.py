@@ -18,7 +18,7 @@ from processors.demand import MINUTE_US, SLIPS, sliding_maximum
 from processors.grid import BLOCK_US, Grid, Span, floor_block
 from processors.interval import INTERVAL, QUALITY
 from processors.register import Floats, Ints, Limits, Register
-from processors.samples import Samples, arrange, to_samples
+from processors.samples import Samples, arrange, code_of, to_samples
 
 HOURS = 0.25
 _FLAGS = (
@@ -51,7 +51,7 @@ def intervals_of(readings: pl.DataFrame, book: Book) -> pl.DataFrame:
         INTERVAL rows sorted by (meter_id, start), revision 0, `computed_at` null. A block is closed
         once its meter's register was read at or after the block's end.
     """
-    samples = arrange(to_samples(readings), book)
+    samples = arrange(code_of(to_samples(readings), book))
     return blocks(samples, closed_span(samples), book)
 
 

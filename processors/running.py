@@ -9,7 +9,7 @@ from processors.book import Book
 from processors.grid import BLOCK_US, floor_block
 from processors.live import LIVE
 from processors.register import HOUR_US, Floats, Ints, build, evaluate
-from processors.samples import Samples, arrange
+from processors.samples import Samples, arrange, code_of
 from processors.step import State
 
 SITE_RUNNING: dict[str, pl.DataType] = {
@@ -32,7 +32,7 @@ def running(state: State, book: Book, meters: pl.Series) -> pl.DataFrame:
     mine = state.pending.join(meters.to_frame("meter_id"), on="meter_id", how="semi")
     if mine.is_empty():
         return pl.DataFrame(schema=LIVE)
-    samples = arrange(mine, book)
+    samples = arrange(code_of(mine, book))
     code, first = np.unique(samples.code, return_index=True)
     last = np.append(first[1:], len(samples.code)) - 1
     t = samples.t[last]

@@ -61,6 +61,8 @@ class Samples:
     unbalance: Floats
     corrected: Bools
     """The instant was told more than once, with different values; the latest received stands."""
+    repeated: bool = False
+    """Some instant was told more than once."""
 
     def take(self, rows: npt.NDArray[np.bool_]) -> "Samples":
         """Return the samples where `rows` is true."""
@@ -81,25 +83,25 @@ def code_of(frame: pl.DataFrame, book: Book) -> pl.DataFrame:
     return frame.join(codes, on="meter_id", how="inner").with_columns(pl.col("code").cast(pl.Int64))
 
 
-def arrange(samples: pl.DataFrame, book: Book) -> Samples:
-    """Sort SAMPLE rows by meter and time and settle repeated instants.
+def arrange(coded: pl.DataFrame) -> Samples:
+    """Sort SAMPLE rows with their `code` by meter and time, and settle repeated instants.
 
     The same values again change nothing; of different values the later received stands, column by
     column, and the instant is marked corrected.
     """
-    coded = code_of(samples, book).sort("code", "measured_at")
-    keys = coded.select(pl.col("code"), pl.col("measured_at").to_physical().alias("t"))
-    code, t = keys["code"].to_numpy(), keys["t"].to_numpy()
-    repeated = (code[1:] == code[:-1]) & (t[1:] == t[:-1])
+    coded = coded.sort("code", "measured_at")
+    code, t = coded["code"].to_numpy(), coded["measured_at"].to_physical().to_numpy()
+    twin = (code[1:] == code[:-1]) & (t[1:] == t[:-1])
     corrected = np.zeros(len(code), dtype=bool)
-    if repeated.any():
-        coded, corrected = _settle(coded, repeated)
+    repeated = bool(twin.any())
+    if repeated:
+        coded, corrected = _settle(coded, twin)
         code = coded["code"].to_numpy()
         t = coded["measured_at"].to_physical().to_numpy()
     energy, reactive, power, unbalance = (
         coded[name].fill_null(float("nan")).to_numpy() for name in VALUES
     )
-    return Samples(code, t, energy, reactive, power, unbalance, corrected)
+    return Samples(code, t, energy, reactive, power, unbalance, corrected, repeated)
 
 
 def _settle(coded: pl.DataFrame, repeated: Bools) -> tuple[pl.DataFrame, Bools]:
@@ -127,8 +129,6 @@ def _settle(coded: pl.DataFrame, repeated: Bools) -> tuple[pl.DataFrame, Bools]:
 
 def distinct(samples: pl.DataFrame) -> pl.DataFrame:
     """Drop exact repetitions (same key, same values), keeping the latest received of each."""
-    if not samples.select(pl.struct(KEY).is_duplicated().any()).item():
-        return samples
     return (
         samples.group_by(*KEY, *VALUES, maintain_order=True)
         .agg(pl.col("received_at").max())

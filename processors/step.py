@@ -156,15 +156,21 @@ def _close(
     """Compute the blocks of the meters that close some; return (kept, intervals, repairs)."""
     if closing.is_empty():
         return pending, interval.empty(), pl.DataFrame(schema=LATE)
-    pending = _without_idle(pending)
-    mine = pending.join(closing.select("meter_id"), on="meter_id", how="semi")
-    rest = pending.join(closing.select("meter_id"), on="meter_id", how="anti")
-    samples = arrange(mine, book)
-    span = _span_of(code_of(closing, book).sort("code"), samples)
+    coded = code_of(_without_idle(pending), book)
+    span_rows = code_of(closing, book).sort("code")
+    closes = np.zeros(book.meters.height, dtype=bool)
+    closes[span_rows["code"].to_numpy()] = True
+    mask = closes[coded["code"].to_numpy()]
+    mine, rest = coded.filter(mask), coded.filter(~mask)
+    samples = arrange(mine)
+    span = _span_of(span_rows, samples)
     out = blocks(samples, span, book)
     repairs = _unsettled(samples, span, book)
-    kept = _prune(distinct(mine), samples, span, book)
-    return pl.concat([rest, kept]).rechunk(), out, repairs
+    kept = _prune(mine, samples, span, book)
+    if samples.repeated:
+        kept = distinct(kept)
+    names = list(SAMPLE)
+    return pl.concat([rest.select(names), kept.select(names)]).rechunk(), out, repairs
 
 
 def _without_idle(pending: pl.DataFrame) -> pl.DataFrame:
@@ -223,15 +229,10 @@ def _prune(mine: pl.DataFrame, samples: Samples, span: Span, book: Book) -> pl.D
     edge = span.end - BLOCK_US
     low = np.searchsorted(code, span.code, "left")
     place = _first_not_before(code, t, span.code, edge)
-    oldest = t[np.maximum(place - (LOOK + 2), low)]
-    floor = pl.DataFrame(
-        {
-            "meter_id": book.meters["meter_id"].gather(span.code),
-            "oldest": pl.Series(np.minimum(oldest, edge)).cast(UTC_US),
-        }
-    )
-    kept = mine.join(floor, on="meter_id").filter(pl.col("measured_at") >= pl.col("oldest"))
-    return kept.select(list(SAMPLE))
+    oldest = np.zeros(book.meters.height, dtype=np.int64)
+    oldest[span.code] = np.minimum(t[np.maximum(place - (LOOK + 2), low)], edge)
+    at = mine["measured_at"].to_physical().to_numpy()
+    return mine.filter(at >= oldest[mine["code"].to_numpy()])
 
 
 def _first_not_before(code: Ints, t: Ints, wanted: Ints, edge: Ints) -> Ints:

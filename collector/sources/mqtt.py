@@ -107,6 +107,8 @@ class MqttReader:
         before = self._status
         changed = before.connected != connected
         self._connected.set(float(connected))
+        if connected and changed:
+            LOG.info("broker_connected", host=self._settings.host, port=self._settings.port)
         self._status = MqttStatus(
             connected=connected,
             since=self._desk.now() if changed else before.since,

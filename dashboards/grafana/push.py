@@ -3,9 +3,14 @@
 import json
 
 from grafana_client.api import GrafanaApi
+from grafana_client.client import GrafanaException
 from pydantic import SecretStr
 
 from dashboards.grafana.build import BOARDS, text
+
+
+class GrafanaRefusedError(RuntimeError):
+    """Grafana answered, and did not take a board."""
 
 
 def push(url: str, token: SecretStr, message: str = "demandwatch") -> list[str]:
@@ -17,11 +22,14 @@ def push(url: str, token: SecretStr, message: str = "demandwatch") -> list[str]:
         message: shown in the board's history.
 
     Raises:
-        grafana_client.client.GrafanaException: Grafana refused.
+        GrafanaRefusedError: Grafana refused; with its own words.
         OSError: it cannot be reached.
     """
     api = GrafanaApi.from_url(url, token.get_secret_value())
-    return [str(_push(api, name, message)["url"]) for name in BOARDS]
+    try:
+        return [str(_push(api, name, message)["url"]) for name in BOARDS]
+    except GrafanaException as error:
+        raise GrafanaRefusedError(f"Grafana at {url} refused the boards: {error}") from error
 
 
 def _push(api: GrafanaApi, name: str, message: str) -> dict[str, object]:

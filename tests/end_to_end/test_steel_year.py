@@ -101,16 +101,15 @@ def test_a_week_over_modbus_at_3600_times(tmp_path, real_data):
         "replay", str(real_data / "steel_industry_data.csv"), "-c", str(program.config),
         "--mapping", str(MAPPING), "--via", "modbus", "--from", "2018-06-04", "--to", "2018-06-11",
     ]  # fmt: skip
-    player = subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, text=True)
-    try:
-        player.stdout.readline()
-        clock = player.stdout.readline().split("'")[1]
-        process = program.start("--clock", clock)
-        assert player.wait(200) == 0
-        program.stop(process)
-    finally:
-        player.kill()
-        player.wait()
+    with subprocess.Popen([*COMMAND, *words], stdout=subprocess.PIPE, text=True) as player:
+        try:
+            player.stdout.readline()
+            clock = player.stdout.readline().split("'")[1]
+            process = program.start("--clock", clock)
+            assert player.wait(200) == 0
+            program.stop(process)
+        finally:
+            player.kill()
     start, end = datetime(2018, 6, 5, tzinfo=UTC), datetime(2018, 6, 10, tzinfo=UTC)
     rows = intervals_of(program, "--from", start.isoformat(), "--to", end.isoformat())
     assert rows.height == 5 * 96

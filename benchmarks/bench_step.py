@@ -1,0 +1,154 @@
+"""The step, against a plain polars group-by, and against the same job written in pandas.
+
+Readings of 10,000 meters at 15 s with 8 quantities; the step does everything (repetitions, energy,
+blocks, block and sliding demand, coverage, quality, flags, state), the group-by only the last
+register and the mean power of each block, and pandas the plain part of the job (energy and demand of
+each block by interpolation at its boundaries) on a tenth of the meters, scaled up.
+"""
+
+import json
+import statistics
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from collector.reading import UTC_US, conform
+from processors.book import BOOK, Book
+from processors.step import State, step
+
+METERS, ROUNDS = 10_000, 3
+START = 1_767_225_600_000_000  # 2026-01-01 UTC
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+PANDAS_SHARE = 10
+
+
+def book_of(meters: int) -> Book:
+    """Return a book of `meters` meters, ten a site."""
+    numbers = range(meters)
+    columns = {
+        "meter_id": [f"m{n:06d}" for n in numbers],
+        "site_id": [f"s{n // 10:05d}" for n in numbers],
+        "district": ["d"] * meters,
+        "timezone": ["Asia/Shanghai"] * meters,
+        "is_main": [True] * meters,
+        "rated_power_kw": [500.0] * meters,
+        "register_modulus_kwh": [None] * meters,
+        "max_interpolation_gap_s": [1800] * meters,
+    }
+    return Book(pl.DataFrame(columns, schema=BOOK))
+
+
+def readings_of(book: Book, ticks: int, every_s: int = 15) -> pl.DataFrame:
+    """Return READING rows of all meters in order of time, as they would arrive."""
+    meters = book.meters.height
+    rng = np.random.default_rng(1)
+    power = rng.uniform(10, 400, (meters, ticks))
+    energy = np.cumsum(power * every_s / 3600, axis=1)
+    at = np.repeat(START + np.arange(ticks) * every_s * 1_000_000, meters)
+    volts = {f"voltage_{p}_v": rng.uniform(218, 222, meters * ticks) for p in "abc"}
+    columns = {
+        "meter_id": book.meters["meter_id"].gather(np.tile(np.arange(meters), ticks)),
+        "measured_at": pl.Series(at).cast(UTC_US),
+        "received_at": pl.Series(at).cast(UTC_US),
+        "source": pl.repeat("bench", meters * ticks, eager=True),
+        "energy_import_kwh": energy.T.ravel(),
+        "reactive_import_kvarh": energy.T.ravel() * 0.3,
+        "power_kw": power.T.ravel(),
+        "current_a_a": power.T.ravel(),
+        "frequency_hz": np.full(meters * ticks, 50.0),
+        **volts,
+    }
+    return conform(pl.DataFrame(columns))
+
+
+def run() -> dict[str, float]:
+    """Return rates (readings a second, medians) and the ratios of one run."""
+    book = book_of(METERS)
+    hour = readings_of(book, 241)
+    batches = list(hour.iter_slices(200_000))
+    few = hour.filter(pl.col("meter_id") < f"m{METERS // PANDAS_SHARE:06d}").to_pandas()
+    ours, plain, pandas = [], [], []
+    for _ in range(ROUNDS):
+        ours.append(_timed(lambda: _step(batches, book)))
+        plain.append(_timed(lambda: _group_by(hour)))
+        pandas.append(_timed(lambda: _in_pandas(few)) * PANDAS_SHARE)
+    one, two, three = (hour.height / statistics.median(times) for times in (ours, plain, pandas))
+    return {
+        "step_readings_per_s": one,
+        "group_by_readings_per_s": two,
+        "pandas_readings_per_s": three,
+        "step_vs_group_by": one / two,
+        "step_vs_pandas": one / three,
+        **_growth(),
+    }
+
+
+def _growth() -> dict[str, float]:
+    """Return the cost of a reading at 50,000 meters over that at 1,000, and state bytes a meter."""
+    cost = {}
+    size = 0.0
+    for meters in (1_000, 50_000):
+        book = book_of(meters)
+        readings = readings_of(book, 31, 60)
+        times = [_timed(lambda r=readings, b=book: _step([r], b)) for _ in range(ROUNDS)]
+        cost[meters] = statistics.median(times) / readings.height
+        state, _ = step(State.empty(), readings, book, NOW)
+        size = state.pending.estimated_size() / meters
+    return {
+        "cost_50000_vs_1000_meters": cost[50_000] / cost[1_000],
+        "state_bytes_a_meter_at_60_s": size,
+    }
+
+
+def _timed(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _step(batches: list[pl.DataFrame], book: Book) -> int:
+    state, issued = State.empty(), 0
+    for batch in batches:
+        state, result = step(state, batch, book, NOW)
+        issued += result.intervals.height
+    return issued
+
+
+def _group_by(readings: pl.DataFrame) -> pl.DataFrame:
+    block = pl.col("measured_at").dt.truncate("15m")
+    return readings.group_by("meter_id", block.alias("start")).agg(
+        pl.col("energy_import_kwh").last() - pl.col("energy_import_kwh").first(),
+        pl.col("power_kw").mean(),
+        pl.col("power_kw").max().alias("top"),
+    )
+
+
+def _in_pandas(frame: pd.DataFrame) -> int:
+    """Energy and demand of each block, the register interpolated at the boundaries."""
+    count = 0
+    ordered = frame.drop_duplicates(["meter_id", "measured_at"]).sort_values(
+        ["meter_id", "measured_at"]
+    )
+    for _, one in ordered.groupby("meter_id", sort=False):
+        register = one.set_index("measured_at")["energy_import_kwh"]
+        edges = pd.date_range(register.index[0].ceil("15min"), register.index[-1], freq="15min")
+        whole = register.reindex(register.index.union(edges)).interpolate("time")
+        energy = whole.reindex(edges).diff().dropna()
+        minute = whole.resample("1min").last().interpolate("time")
+        sliding = (minute - minute.shift(15)) * 4
+        sliding.resample("15min", closed="right", label="left").max()
+        count += len(energy * 4)
+    return count
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    print(json.dumps(run(), indent=2))
+
+
+if __name__ == "__main__":
+    main()
