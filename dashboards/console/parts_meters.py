@@ -100,7 +100,7 @@ def _quota(view: SitePage, t: Words) -> str:
 def _alerts(view: SitePage, t: Words) -> str:
     active = [row for row in view.alerts if row.active]
     worst = "over" if any(row.severity == "critical" for row in active) else "doubt"
-    told = escape(t.pick(active[0].text)) if active else escape(t("all_quiet"))
+    told = escape(parts.says(active[0], t)) if active else escape(t("all_quiet"))
     link = parts.address("/alerts", site=view.site.id, state="all")
     card = parts.kpi(t("active_alerts"), f"{len(active)}", "", told, worst if active else "")
     return f'<a href="{link}">{card}</a>'

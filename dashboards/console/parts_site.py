@@ -163,7 +163,7 @@ def verdict(one: Intensity, t: Words) -> str:
         f'<div class="bullet {escape(one.outcome)}"><div class="title">'
         f'<span class="says-big {look}">{escape(t("outcome_" + one.outcome))}</span>'
         f'<b class="says-big">{text.figure(one.value, 1)}</b><span>{escape(unit)}</span>'
-        f'{standing}<span class="{look}">{escape(why)}</span></div>{_scale(one, t)}'
+        f'{standing}<span class="doubt">{escape(why)}</span></div>{_scale(one, t)}'
         f'<div class="soft">{escape(guide)} {parts.provenance(one.provenance, t)}</div>'
         f'<div class="soft">{escape(t("period"))} {text.days(one.start, one.end)} · '
         f"{parts.covered(one.coverage, t)} · {escape(t('estimated_share'))} "
