@@ -10,6 +10,7 @@ from alerting.subjects import Subject, conform
 from collector.reading import UTC_US
 from collector.site import Site
 from processors.book import Book
+from processors.sums import site_intervals
 
 CONTRACT: dict[str, pl.DataType] = {
     "site_id": pl.String(),
@@ -65,18 +66,5 @@ def site_blocks(intervals: pl.DataFrame, book: Book, contract: pl.DataFrame) -> 
         meters, an absent one counting 0. A sum of import energy over fewer meters is a lower
         bound: it may prove an overrun, never the end of one.
     """
-    mains = book.meters.filter("is_main")
-    count = mains.group_by("site_id").agg(pl.len().alias("mains"))
-    known = pl.col("energy_kwh").is_not_null()
-    sums = (
-        intervals.join(mains.select("meter_id", "site_id"), on="meter_id")
-        .group_by("site_id", "start", "end")
-        .agg(
-            pl.when(known.any()).then(pl.col("energy_kwh").sum()),
-            pl.when(known.any()).then(pl.col("demand_kw").sum()),
-            pl.col("coverage").fill_null(0.0).sum(),
-        )
-        .join(count, on="site_id")
-        .with_columns(pl.col("coverage") / pl.col("mains"))
-    )
-    return conform(Subject.SITE_INTERVAL, with_contract(sums, contract)).sort("site_id", "start")
+    sums = with_contract(site_intervals(intervals, book), contract)
+    return conform(Subject.SITE_INTERVAL, sums).sort("site_id", "start")

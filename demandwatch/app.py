@@ -205,6 +205,7 @@ class App:
             verdicts=self.history.verdicts,
             packs=config.packs,
             metrics=self.metrics.render,
+            lookback_days=config.settings.processors.quotas.lookback_days,
             ready=self._not_ready,
             health=self.health.snapshot,
             rejects=self.rejects,

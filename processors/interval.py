@@ -53,7 +53,7 @@ the latest is the row with the greatest `computed_at` for its (meter_id, start).
 
 FLAGS = (
     "block_demand_only",  # readings too sparse for sliding demand: max_demand_kw is a lower bound
-    "sliding_incomplete",  # some sliding windows could not be stated: max_demand_kw is a lower bound
+    "sliding_incomplete",  # some windows could not be stated: max_demand_kw is a lower bound
     "partial",  # measurement began or ended inside the block
     "gap_spread",  # energy of a long gap, spread linearly
     "counter_reset",  # the register fell and stayed low: energy across the fall is not stated

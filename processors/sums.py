@@ -41,17 +41,16 @@ def site_intervals(intervals: pl.DataFrame, book: Book) -> pl.DataFrame:
             pl.when(known.any()).then(pl.col("energy_kwh").sum()),
             pl.when(known.any()).then(pl.col("demand_kw").sum()),
             pl.col("coverage").fill_null(0.0).sum(),
-            pl.col("quality").to_physical().max().alias("worst"),
+            pl.col("quality").max().cast(pl.String).alias("worst"),
             pl.len().alias("present"),
         )
         .join(count, on="site_id")
     )
     absent = pl.col("present") < pl.col("mains")
-    worst = pl.when(absent).then(pl.lit(len(QUALITY.categories) - 1)).otherwise("worst")
+    worst = pl.when(absent).then(pl.lit(QUALITY.categories[-1])).otherwise("worst")
     return (
         sums.with_columns(
-            pl.col("coverage") / pl.col("mains"),
-            worst.cast(pl.UInt8).cast(QUALITY).alias("quality"),
+            pl.col("coverage") / pl.col("mains"), worst.cast(QUALITY).alias("quality")
         )
         .select(list(SITE_INTERVAL))
         .sort("site_id", "start")
