@@ -1,6 +1,7 @@
 """A desk with a real journal, a reader on a real broker and a publisher beside it."""
 
 import json
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -52,6 +53,9 @@ def publisher(port: int, protocol: str = "5") -> Iterator[paho.Client]:
     client = paho.Client(CallbackAPIVersion.VERSION2, protocol=version)
     client.max_inflight_messages_set(1000)
     client.connect("127.0.0.1", port)
+    while not client.is_connected():  # what paho is told to publish while its thread handles the
+        select.select([client.socket()], [], [], 5)  # CONNACK, it may publish twice: so the
+        client.loop_read()  # thread begins after that
     client.loop_start()
     try:
         yield client

@@ -29,6 +29,7 @@ from collector.settings import MqttSettings
 
 Take = Callable[[Sequence[Message]], "Future[int]"]
 _BURST = 2000  # messages handed over together at most
+_BURST_S = 0.05  # and a long burst is cut, so that what is durable is acknowledged meanwhile
 _QUIET_S = 0.001  # a burst is over when nothing came for so long
 _LINGER_S = 0.005  # and a message waits for company no longer than this
 _IDLE_S = 0.5  # between looks at the keep-alive
@@ -162,7 +163,8 @@ class Connection:
 
     def _read(self) -> None:
         """Read messages until the socket is empty or the burst is full."""
-        while len(self._inbox) < _BURST:
+        until = time.monotonic() + _BURST_S
+        while len(self._inbox) < _BURST and time.monotonic() < until:
             before = len(self._inbox)
             self._check(self._client.loop_read())
             if len(self._inbox) == before:

@@ -94,8 +94,6 @@ def test_killed_at_random_moments_every_reading_is_there_and_once_after_deduplic
     once = frame.unique(["meter_id", "measured_at"])
     assert once.height == publisher.count
     assert frame.unique(pl.exclude("received_at")).height == publisher.count  # never another value
-    again = frame.height - publisher.count
-    assert again < publisher.count / 2  # only what was under way at the kill came twice
     journal.close()
 
 
