@@ -14,16 +14,17 @@ from threading import Event, Lock
 import polars as pl
 import structlog
 
+from collector import reading
 from collector.clock import Clock
 from collector.journal import Batch, Journal
 from collector.metrics import Metrics
-from processors import interval, running, snapshot
+from processors import running, snapshot
 from processors.book import Book
 from processors.history.store import History
 from processors.late import revise
 from processors.live import LIVE, Live
 from processors.settings import EngineSettings
-from processors.step import State, step
+from processors.step import LATE, State, step
 
 RATE_WINDOW_S = 10.0
 
@@ -52,12 +53,17 @@ class Engine:
         self._settings = settings or EngineSettings()
         self._keep, self._listener = keep_journal, listener
         self.caught_up = Event()
-        """Set once the journal has been processed to its end for the first time."""
+        """Set once what the journal held at the start has been processed."""
         self._lock = Lock()
         self._live = pl.DataFrame(schema=LIVE)
         self._rate: deque[tuple[float, int]] = deque()
         self._readings = self._intervals = 0
-        self._state, self._cursor = State.empty(), 0
+        self._state, self._cursor, self._backlog = State.empty(), 0, 0
+        self._restored = False
+        self._late = pl.DataFrame(schema=LATE)
+        """Spans whose blocks are still to be computed anew."""
+        self._untold: list[pl.DataFrame] = []
+        """INTERVAL rows the listener has not taken yet."""
         self._flushed_at = time.monotonic()
         self._dirty = False
         self._trimmed_at = time.monotonic()
@@ -65,14 +71,11 @@ class Engine:
         self._issued = metrics.counter("intervals", "Interval rows issued", ["kind"])
         self._taken = metrics.counter("readings_processed", "Readings taken from the journal")
         self._lag = metrics.gauge("journal_lag_batches", "Journal batches not yet processed")
+        self._refused = metrics.counter("history_refused", "Flushes the disk refused")
         self._unknown = metrics.counter("readings_unknown_meter", "Readings of unlisted meters")
 
     def run(self, stop: Event) -> None:
-        """Process until `stop` is set, then flush. Restartable: begins at the snapshot.
-
-        Raises:
-            ValueError: the snapshot is damaged; it is set aside, the next start recomputes.
-        """
+        """Process until `stop` is set, then flush; called again after a crash, it goes on."""
         self._restore()
         while not stop.is_set():
             self._journal.wait(self._cursor, self._settings.idle_s)
@@ -93,24 +96,34 @@ class Engine:
 
     def pass_once(self) -> int:
         """Take what the journal holds now, one batch; return how many readings there were."""
+        self._settle()
         batch = self._journal.read(self._cursor, self._settings.batch_rows, self._cut())
         if batch.last_seq > self._cursor:
             with self._seconds.time():
                 self._take(batch)
-        else:
-            self._lag.set(0)
+                self._settle()
+        if self._cursor >= self._backlog:
             self.caught_up.set()
         if time.monotonic() - self._flushed_at >= self._settings.flush_s:
             self.flush()
         return batch.frame.height
 
     def flush(self) -> None:
-        """Commit history, then the snapshot, then let the journal forget what is old enough."""
+        """Commit history, then the snapshot, then let the journal forget what is old enough.
+
+        A disk that refuses is told of and tried again at the next call; nothing is lost meanwhile.
+        """
         self._flushed_at = time.monotonic()
         if not self._dirty:
             return
-        self._history.flush()
-        snapshot.save(self._path, self._state, self._cursor)
+        self._settle()
+        try:
+            self._history.flush()
+            snapshot.save(self._path, self._state, self._cursor)
+        except OSError:
+            self._refused.inc()
+            structlog.get_logger().exception("history is not on disk yet; trying again")
+            return
         self._dirty = False
         if time.monotonic() - self._trimmed_at >= self._settings.trim_s:
             self._trimmed_at = time.monotonic()
@@ -134,6 +147,9 @@ class Engine:
         return self._cursor
 
     def _restore(self) -> None:
+        """Take up the snapshot; after a crash of this stage memory is newer, and stays."""
+        if self._restored:
+            return
         try:
             found = snapshot.load(self._path)
         except ValueError:
@@ -143,6 +159,8 @@ class Engine:
             )
             found = None
         self._state, self._cursor = found or (State.empty(), 0)
+        self._backlog = self._journal.last()
+        self._restored = True
         heard = self._state.marks["meter_id"]
         with self._lock:
             self._live = running.running(self._state, self._book, heard)
@@ -157,31 +175,39 @@ class Engine:
         return min(ahead) if ahead else None
 
     def _take(self, batch: Batch) -> None:
+        """Step over one batch; what is left to do for it is remembered until `_settle` did it."""
         now = self._clock.now()
-        self._state, result = step(self._state, batch.frame, self._book, now)
+        state, result = step(self._state, batch.frame, self._book, now)
         self._history.add(batch.last_seq, batch.frame, result.intervals)
-        revised = revise(
-            result.late, self._state.marks, self._history, self._book, self._clock.now()
-        )
-        if revised.height:
-            self._history.add(batch.last_seq, batch.frame.clear(), revised)
+        self._state, self._cursor, self._dirty = state, batch.last_seq, True
+        self._late = pl.concat([self._late, result.late])
+        self._untold.append(result.intervals)
+        self._count(batch.frame.height, result.intervals.height, result.unknown)
         fresh = running.running(self._state, self._book, result.touched)
-        self._cursor, self._dirty = batch.last_seq, True
-        self._count(batch.frame.height, result.intervals.height, revised.height, result.unknown)
         with self._lock:
             self._live = running.merge(self._live, fresh)
-        issued = pl.concat([result.intervals, revised]) if revised.height else result.intervals
-        self._listener(issued if issued.height else interval.empty(), self.live())
 
-    def _count(self, readings: int, issued: int, revised: int, unknown: int) -> None:
+    def _settle(self) -> None:
+        """Revise what late readings touched, then tell the listener; both only once they worked."""
+        if self._late.height:
+            now, marks = self._clock.now(), self._state.marks
+            revised = revise(self._late, marks, self._history, self._book, now)
+            self._history.add(self._cursor, reading.empty(), revised)
+            self._late = self._late.clear()
+            self._untold.append(revised)
+            self._issued.labels("revision").inc(revised.height)
+        if self._untold:
+            self._listener(pl.concat(self._untold), self.live())
+            self._untold = []
+
+    def _count(self, readings: int, issued: int, unknown: int) -> None:
         self._taken.inc(readings)
         self._unknown.inc(unknown)
         self._issued.labels("first").inc(issued)
-        self._issued.labels("revision").inc(revised)
         self._lag.set(max(self._journal.last() - self._cursor, 0))
         with self._lock:
             self._readings += readings
-            self._intervals += issued + revised
+            self._intervals += issued
             self._rate.append((time.monotonic(), readings))
 
     def _per_second(self) -> float:
