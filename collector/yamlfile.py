@@ -14,7 +14,16 @@ from collector.yamlkeys import keys_at
 KeyPath = tuple[str | int, ...]
 Lines = Mapping[KeyPath, int]
 _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_SECRET = re.compile(r"password|token|secret", re.IGNORECASE)
+_SECRET = re.compile(r"password|token|secret|headers", re.IGNORECASE)
+
+
+class FromEnvironment(str):
+    """Text with a value of the environment in it: never shown, whichever key it stands under."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +165,7 @@ class _Expander:
             if name not in self.environ:
                 problem = f"environment variable {name} is not set"
                 self.faults.append(Fault(self.file, self.lines.get(at, 0), _dotted(at), problem))
-        return _ENV.sub(lambda found: self.environ.get(found[1], ""), data)
+        return FromEnvironment(_ENV.sub(lambda found: self.environ.get(found[1], ""), data))
 
 
 def faults_of(

@@ -13,7 +13,7 @@ Place = tuple[Path, int]
 
 
 def crosscheck(
-    collector: CollectorSettings,
+    collector: CollectorSettings | None,
     sites: Sequence[Site],
     places: Sequence[Place],
     profiles: set[str],
@@ -22,7 +22,7 @@ def crosscheck(
     """Return the faults between files: doubled ids, unknown zones, buses, profiles, no broker.
 
     Args:
-        collector: buses and broker.
+        collector: buses and broker; None if they have faults of their own.
         sites: all sites.
         places: where each of them is told.
         profiles: ids of the register maps that loaded.
@@ -51,20 +51,20 @@ def crosscheck(
 def _source(
     meter: Meter,
     place: Place,
-    collector: CollectorSettings,
+    collector: CollectorSettings | None,
     profiles: set[str],
     main: tuple[Path, Lines],
 ) -> Iterator[Fault]:
     source = meter.source
     key = f"meters.{meter.id}.source"
-    if source.via == "mqtt" and collector.mqtt is None:
+    if source.via == "mqtt" and collector is not None and collector.mqtt is None:
         problem = f"meter {meter.id} publishes by MQTT, but no broker is given"
         yield Fault(
             main[0], main[1].get(("collector",), 0), "collector.mqtt", problem, "host, port, ..."
         )
     if source.via != "modbus":
         return
-    buses = {bus.id for bus in collector.buses}
+    buses = {bus.id for bus in collector.buses} if collector is not None else {source.bus}
     if source.bus not in buses:
         allowed = ", ".join(sorted(buses)) or "a bus listed under collector.buses"
         yield Fault(*place, f"{key}.bus", f"no bus {source.bus!r}", allowed)

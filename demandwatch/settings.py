@@ -12,9 +12,10 @@ from alerting.settings import AlertingSettings
 from collector.profiles import Profile, load_profiles
 from collector.settings import CollectorSettings
 from collector.site import Site, Strict, Text
-from collector.yamlfile import Fault, faults_of, load_yaml
+from collector.yamlfile import Fault, Loaded, faults_of, load_yaml
 from dashboards.settings import DashboardsSettings
 from demandwatch.crosscheck import Place, crosscheck
+from demandwatch.draft import Draft
 from processors.book import Book
 from processors.policy.load import Packs, load_packs
 from processors.policy.names import unknown_names
@@ -78,29 +79,31 @@ def load(path: Path) -> Configuration:
     """
     loaded = load_yaml(path)
     faults = list(loaded.faults)
-    settings = None
-    if loaded.data is not None:
-        try:
-            settings = Settings.model_validate(loaded.data)
-        except ValidationError as error:
-            faults += faults_of(error, path, loaded.lines, model=Settings)
-    if settings is None:
+    if loaded.data is None:
         raise ConfigurationError(faults or [Fault(path, 0, "", "is empty", "a settings file")])
-    home = path.parent
-    sites, places = _sites(home / settings.sites, faults)
-    profiles = load_profiles(home / settings.meter_profiles)
-    packs, pack_faults = load_packs(home / settings.processors.policy_folder)
-    rules = load_rules(home / settings.alerting.rules, settings.alerting.channels)
+    settings = _settings(path, loaded, faults)
+    draft, home, main = Draft.of(loaded.data), path.parent, (path, loaded.lines)
+    sites, places = _sites(home / draft.sites, faults)
+    profiles = load_profiles(home / draft.meter_profiles)
+    packs, pack_faults = load_packs(home / draft.policy_folder)
+    rules = load_rules(home / draft.rules, draft.channels)
     faults += [*profiles.faults, *pack_faults, *rules.faults]
-    main = (path, loaded.lines)
-    faults += crosscheck(settings.collector, sites, places, set(profiles.by_id), main)
-    faults += unknown_names(settings.processors, sites, places, packs, main)
-    if faults:
+    faults += crosscheck(draft.collector, sites, places, set(profiles.by_id), main)
+    faults += unknown_names(draft.processors, sites, places, packs, main)
+    if settings is None or faults:
         raise ConfigurationError(faults)
     files = _files(path, settings)
     return Configuration(
         path, settings, sites, profiles.by_id, packs, rules.rules, _digest(home, files)
     )
+
+
+def _settings(path: Path, loaded: Loaded, faults: list[Fault]) -> Settings | None:
+    try:
+        return Settings.model_validate(loaded.data)
+    except ValidationError as error:
+        faults += faults_of(error, path, loaded.lines, model=Settings)
+        return None
 
 
 def _files(path: Path, settings: Settings) -> list[Path]:
