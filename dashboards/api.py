@@ -138,9 +138,10 @@ def _present(desk: Desk) -> APIRouter:
         return frame(desk.sources.verdicts())
 
     @router.get("/rejects")
-    def rejects() -> Response:
-        """Rejected values by reason."""
-        return json(dict(desk.sources.rejects.counts()) if desk.sources.rejects else {})
+    def rejects(limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
+        """What could not be taken, the newest first: reason, where from, the first bad piece."""
+        known = desk.sources.rejects
+        return json([]) if known is None else frame(known.latest(limit))
 
     return router
 

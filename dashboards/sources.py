@@ -40,8 +40,8 @@ class HistoryReader(Protocol):
 class RejectsReader(Protocol):
     """The part of the rejects the API shows."""
 
-    def counts(self) -> Mapping[str, int]:
-        """Rejected values by reason since the file was begun."""
+    def latest(self, limit: int) -> pl.DataFrame:
+        """The newest notes first: at, reason, source, subject, excerpt, count."""
 
 
 @dataclass(frozen=True, slots=True)

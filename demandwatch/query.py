@@ -14,11 +14,15 @@ import polars as pl
 
 from alerting.ledger import Ledger
 from collector.clock import Clock
+from collector.rejects import Rejects
 from demandwatch.settings import Configuration
 from demandwatch.table import show
 from processors import running, snapshot
 from processors.history.store import History
 from processors.step import State
+
+MOST_REJECTS = 10_000
+"""All that are kept."""
 
 Otherwise = TypeVar("Otherwise", datetime, None)
 
@@ -32,6 +36,7 @@ class Table(StrEnum):
     VERDICTS = "verdicts"
     ALERTS = "alerts"
     FLEET = "fleet"
+    REJECTS = "rejects"
 
 
 class Format(StrEnum):
@@ -85,6 +90,7 @@ class _Desk:
             Table.VERDICTS: self._verdicts,
             Table.ALERTS: self._alerts,
             Table.FLEET: self._fleet,
+            Table.REJECTS: self._rejects,
         }
         return answers[table]()
 
@@ -118,11 +124,7 @@ class _Desk:
             rows = ledger.alerts()
         finally:
             ledger.close()
-        start, end = self._instant(self._q.start, None), self._instant(self._q.end, None)
-        kept = rows.filter(pl.col("site_id").is_in(self._sites()))
-        if start is not None:
-            kept = kept.filter(pl.col("fired_at") >= start)
-        return kept if end is None else kept.filter(pl.col("fired_at") < end)
+        return self._between(rows.filter(pl.col("site_id").is_in(self._sites())), "fired_at")
 
     def _fleet(self) -> pl.DataFrame:
         book = self._config.book
@@ -140,6 +142,22 @@ class _Desk:
             on="meter_id",
             how="left",
         ).sort("meter_id")
+
+    def _rejects(self) -> pl.DataFrame:
+        rejects = Rejects(self._config.data / "rejects.db")
+        try:
+            rows = rejects.latest(MOST_REJECTS)
+        finally:
+            rejects.close()
+        if self._meters is not None:  # the subject is a meter, or the topic it speaks on
+            names = pl.col("subject").str.split("/")
+            rows = rows.filter(names.list.set_intersection(self._meters).list.len() > 0)
+        return self._between(rows, "at")
+
+    def _between(self, rows: pl.DataFrame, column: str) -> pl.DataFrame:
+        start, end = self._instant(self._q.start, None), self._instant(self._q.end, None)
+        kept = rows if start is None else rows.filter(pl.col(column) >= start)
+        return kept if end is None else kept.filter(pl.col(column) < end)
 
     def _sites(self) -> list[str]:
         if self._meters is None:

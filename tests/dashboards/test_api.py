@@ -65,7 +65,7 @@ def test_days_curve_running_fleet_quotas_verdicts_and_sites(console):
     assert len(rows(console, "/api/v1/quotas")) == 14
     assert len(rows(console, "/api/v1/verdicts")) == 4
     assert rows(console, "/api/v1/sites")[0]["contract_demand_kw"][0]["from"] == "2026-01-01"
-    assert rows(console, "/api/v1/rejects") == {}
+    assert rows(console, "/api/v1/rejects") == []
 
 
 def test_an_alert_is_read_acknowledged_once_and_refused_the_second_time(console):
