@@ -96,6 +96,7 @@ class App:
         self.supervisor = Supervisor(self.metrics)
         self.console = self._console() if console else None
         self._sources: list[MqttReader | ModbusReader] = []
+        self._started = False
 
     def start(self) -> None:
         """Start every stage, sources last: what they bring finds everything in place.
@@ -118,6 +119,7 @@ class App:
                 source.start()
                 self._open.callback(source.stop)
                 self._sources.append(source)
+            self._started = True
         except BaseException:
             self.stop()
             raise
@@ -214,6 +216,8 @@ class App:
         return Console(sources, config.settings.dashboards.console, __version__)
 
     def _not_ready(self) -> dict[str, str]:
+        if not self._started:
+            return {"start": "not all stages have started yet"}
         found = self.supervisor.problems()
         for source in self._sources:
             if isinstance(source, MqttReader) and not source.status().connected:

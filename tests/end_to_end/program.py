@@ -74,12 +74,13 @@ class Program:
                 stderr=log,
                 cwd=self.folder,
             )
-        until(lambda: process.poll() is not None or self.answers(), 30, "the program to answer")
+        until(lambda: process.poll() is not None or self.answers(), 30, "the program to be ready")
         assert process.poll() is None, (self.folder / "run.log").read_text()
         return process
 
     def answers(self):
-        return self.get("/healthz") is not None
+        """Whether every stage is up; before, a broker would drop what is published."""
+        return self.get("/readyz") is not None
 
     def get(self, path):
         """Return the body of a page of the console, None if it does not answer."""
