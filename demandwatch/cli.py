@@ -1,6 +1,5 @@
 """The command line; `demandwatch COMMAND --help` reads like a manual."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -111,11 +110,3 @@ def _root(
     ] = False,
 ) -> None:
     """Real-time electricity demand-side monitoring."""
-
-
-def main() -> None:
-    """Run the command line."""
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(130)

@@ -21,10 +21,10 @@ from collector.simulator.gateways import gateways_of
 from collector.simulator.modbus_meters import ModbusMeters
 from collector.simulator.mqtt_meters import MqttMeters
 from collector.simulator.publisher import Publisher
-from dashboards.console.server import PortTakenError
 from demandwatch import logs
 from demandwatch.app import App
 from demandwatch.options import fail, loaded
+from demandwatch.running import signals
 from demandwatch.settings import Configuration
 from demandwatch.summary import Shortfall, conclude, watch
 
@@ -62,13 +62,14 @@ def demo(
     if fresh and settings.data.exists():
         shutil.rmtree(settings.data)
     try:
-        with Stage.build(settings, speed, embedded=embedded_broker) as stage:
+        with (
+            signals(SIGTERM=_interrupt),
+            Stage.build(settings, speed, embedded=embedded_broker) as stage,
+        ):
             watch(stage.app, stage.clock, seconds, headless=headless)
             stage.keep_time()
             conclude(stage.app, strict=seconds is not None)
-    except Shortfall as short:
-        fail(short)
-    except (PortTakenError, OSError, RuntimeError) as error:
+    except (Shortfall, OSError, RuntimeError, ValueError) as error:
         fail(error)
     Console().print(
         "The demonstration has ended; everything it wrote is in", settings.data.resolve()
@@ -95,7 +96,7 @@ class Stage:
         try:
             return cls._build(config, speed, stack, embedded=embedded)
         except BaseException:
-            stack.close()
+            _close(stack)
             raise
 
     @classmethod
@@ -117,11 +118,11 @@ class Stage:
         ports = gateways.start()
         stack.callback(gateways.stop)
         app = App(_pointed_at(config, broker, ports), clock)
+        stack.callback(app.stop)
         if kept is None:
             past = fleet.readings(epoch - timedelta(days=SEED_DAYS), epoch, timedelta(minutes=15))
             app.journal.append(past).result()
         app.start()
-        stack.callback(app.stop)
         publisher = Publisher(broker.host, broker.port, broker.protocol)
         publishers = MqttMeters(fleet, publisher, clock, TICK_S)
         publishers.start()
@@ -137,7 +138,21 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._open.close()
+        _close(self._open)
+
+
+def _close(stack: ExitStack) -> None:
+    """Close all; it takes seconds, and a second Ctrl-C must not leave a broker behind."""
+    with signals(SIGINT=_patience, SIGTERM=_patience):
+        stack.close()
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def _patience() -> None:
+    """Do nothing."""
 
 
 def _pointed_at(config: Configuration, broker: Broker, ports: dict[str, int]) -> Configuration:

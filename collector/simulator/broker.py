@@ -92,6 +92,9 @@ class Mosquitto:
             self.stop()
             said = self._log.read_text(encoding="utf-8", errors="replace").strip()
             raise RuntimeError(f"mosquitto did not start: {said or error}") from error
+        except BaseException:  # Ctrl-C: it would outlive us
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Terminate it and wait."""
