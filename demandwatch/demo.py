@@ -27,11 +27,14 @@ from demandwatch.options import fail, loaded
 from demandwatch.running import signals
 from demandwatch.settings import Configuration
 from demandwatch.summary import Shortfall, conclude, watch
+from processors import snapshot
+from processors.step import State
 
 SEED_DAYS = 35
 """History made before the fleet starts: a month's quota and four weeks of habit need it."""
 START = time(9, 40)
 """Site time at which a fresh demonstration begins: the first shift is up, the peak is near."""
+CLOCK_FILE = "demo-clock.json"
 TICK_S = 15.0
 """Site seconds between two readings of a simulated MQTT meter."""
 
@@ -82,6 +85,7 @@ class Stage:
 
     app: App
     clock: Clock
+    began: datetime
     _open: ExitStack
 
     @classmethod
@@ -104,9 +108,10 @@ class Stage:
         cls, config: Configuration, speed: float, stack: ExitStack, *, embedded: bool
     ) -> "Stage":
         config.data.mkdir(parents=True, exist_ok=True)
-        kept = _time_kept(config.data)
-        epoch = kept or _beginning(config.sites[0].timezone)
-        clock = Clock.accelerated(epoch, speed)
+        kept = _Times.kept(config.data)
+        times = kept or _Times.fresh(config.sites[0].timezone)
+        epoch = times.began
+        clock = Clock.accelerated(times.site_time, speed)
         settings, faults = load_fleet(config.path.parent / "fleet.yaml")
         if faults:
             raise ValueError("\n".join(map(str, faults)))
@@ -122,17 +127,17 @@ class Stage:
         if kept is None:
             past = fleet.readings(epoch - timedelta(days=SEED_DAYS), epoch, timedelta(minutes=15))
             app.journal.append(past).result()
+            times.keep(config.data)
         app.start()
         publisher = Publisher(broker.host, broker.port, broker.protocol)
         publishers = MqttMeters(fleet, publisher, clock, TICK_S)
         publishers.start()
         stack.callback(publishers.stop)
-        return cls(app, clock, stack)
+        return cls(app, clock, times.began, stack)
 
     def keep_time(self) -> None:
         """Note the site time, so that the next start goes on from it."""
-        note = json.dumps({"site_time": self.clock.now().isoformat()})
-        _clock_file(self.app.config.data).write_text(note, encoding="utf-8")
+        _Times(self.began, self.clock.now()).keep(self.app.config.data)
 
     def __enter__(self) -> "Stage":
         return self
@@ -178,19 +183,37 @@ def _pointed_at(config: Configuration, broker: Broker, ports: dict[str, int]) ->
     )
 
 
-def _beginning(zone: str) -> datetime:
-    """Return START of the last day, today included, that is no weekend."""
-    today = Clock.real().now().astimezone(ZoneInfo(zone)).date()
-    day = next(d for d in (today - timedelta(days=n) for n in range(3)) if d.weekday() < 5)
-    return datetime.combine(day, START, ZoneInfo(zone))
+@dataclass(frozen=True, slots=True)
+class _Times:
+    """When the demonstration began and how far it has come, in site time."""
 
+    began: datetime
+    """The troubles count from it: a register that was reset stays so in the next run."""
+    site_time: datetime
 
-def _clock_file(data: Path) -> Path:
-    return data / "demo-clock.json"
+    @classmethod
+    def fresh(cls, zone: str) -> "_Times":
+        """Return START of the last day, today included, that is no weekend."""
+        today = Clock.real().now().astimezone(ZoneInfo(zone)).date()
+        day = next(d for d in (today - timedelta(days=n) for n in range(3)) if d.weekday() < 5)
+        start = datetime.combine(day, START, ZoneInfo(zone))
+        return cls(start, start)
 
+    @classmethod
+    def kept(cls, data: Path) -> "_Times | None":
+        """Return what the last run noted, None if there was none.
 
-def _time_kept(data: Path) -> datetime | None:
-    file = _clock_file(data)
-    if not file.exists():
-        return None
-    return datetime.fromisoformat(json.loads(file.read_text(encoding="utf-8"))["site_time"])
+        A run that was killed noted nothing at its end: time is at least where its readings are.
+        """
+        file = data / CLOCK_FILE
+        if not file.exists():
+            return None
+        note = json.loads(file.read_text(encoding="utf-8"))
+        began, told = (datetime.fromisoformat(note[name]) for name in ("began", "site_time"))
+        state, _ = snapshot.load(data / "state.bin") or (State.empty(), 0)
+        return cls(began, max([told, *state.marks["watermark"].drop_nulls().to_list()]))
+
+    def keep(self, data: Path) -> None:
+        """Note it for the next run."""
+        note = {"began": self.began.isoformat(), "site_time": self.site_time.isoformat()}
+        (data / CLOCK_FILE).write_text(json.dumps(note), encoding="utf-8")

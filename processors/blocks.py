@@ -17,7 +17,7 @@ from processors.book import Book
 from processors.demand import MINUTE_US, SLIPS, sliding_maximum
 from processors.grid import BLOCK_US, Grid, Span, floor_block
 from processors.interval import INTERVAL, QUALITY
-from processors.register import Floats, Ints, Limits, Register
+from processors.register import Floats, Ints, Limits, Register, plausible_gain_kwh
 from processors.samples import Samples, arrange, code_of, to_samples
 
 HOURS = 0.25
@@ -144,7 +144,8 @@ class _Job:
         """Return reactive import energy (kvarh) of each wanted block.
 
         Its value at a boundary comes from the two readings that straddle it for the energy; NaN
-        unless both carry it, or where the register fell inside the block.
+        unless both carry it, where the register fell inside the block, or where it jumped by more
+        than the connection can carry (a reset that was taken back).
         """
         told = self.samples.reactive[np.flatnonzero(~np.isnan(self.samples.energy))]
         told = told[self.energy.rows]
@@ -152,7 +153,9 @@ class _Job:
         beyond = told[np.minimum(points.at + 1, len(told) - 1)]
         value = np.where(points.share > 0, here + (beyond - here) * points.share, here)
         gained: Floats = value[self.grid.wanted] - value[self.grid.wanted - 1]
-        gained[gained < 0] = np.nan
+        rated = self.limits.rated_kw[self.grid.code[self.grid.wanted]]
+        most = plausible_gain_kwh(rated, np.array([BLOCK_US]))
+        gained[(gained < 0) | (gained > most)] = np.nan
         return gained
 
     def _mean(self, values: Floats) -> Floats:
