@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -26,6 +27,9 @@ _LOG = structlog.get_logger()
 _NO_HOOKS = PostCommitHookProperties(create_checkpoint=False, cleanup_expired_logs=False)
 _WRITER = WriterProperties(compression="ZSTD", max_row_group_size=32_768)
 """Small row groups let a scan for one meter skip nearly all of a sorted day."""
+
+_CUT_OFF = timedelta(microseconds=999)
+"""The log states instants in milliseconds, cut off: a file's greatest may be this much later."""
 
 
 class StoreError(OSError):
@@ -222,7 +226,10 @@ def _files(delta: DeltaTable, shape: Shape) -> pl.DataFrame:
     if adds.is_empty():
         return _no_files(shape)
     renamed = adds.rename({"num_records": "rows", f"partition.{shape.part}": "part"})
-    return renamed.select(pl.col(n).cast(t) for n, t in _no_files(shape).schema.items())
+    typed = renamed.select(pl.col(n).cast(t) for n, t in _no_files(shape).schema.items())
+    greatest = [n for n in typed.columns if n.startswith("max.")]
+    instants = [n for n in greatest if isinstance(typed.schema[n], pl.Datetime)]
+    return typed.with_columns(pl.col(n) + _CUT_OFF for n in instants)
 
 
 def _crowded(delta: DeltaTable, shape: Shape, limits: Tidy) -> list[dict[str, object]]:
