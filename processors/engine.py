@@ -23,8 +23,9 @@ from processors.book import Book
 from processors.history.store import History
 from processors.late import revise
 from processors.live import LIVE, Live
+from processors.marks import LATE
 from processors.settings import EngineSettings
-from processors.step import LATE, State, step
+from processors.step import State, step
 
 RATE_WINDOW_S = 10.0
 

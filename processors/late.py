@@ -13,8 +13,10 @@ from processors.book import Book
 from processors.interval import BLOCK, INTERVAL
 from processors.register import LOOK
 
-_REACH = LOOK + 1
-_CONTEXT = 2 * _REACH + 1
+_REACH = 4 * LOOK
+"""Readings on either side that a changed reading can bear upon: what it makes rejected, what that
+makes a neighbour of what, and the reading beyond."""
+_CONTEXT = 2 * _REACH
 _FIGURES = [
     name for name in INTERVAL if name not in {"meter_id", "start", "end", "revision", "computed_at"}
 ]
@@ -45,8 +47,8 @@ def revise(
     """Return the INTERVAL rows that differ from what was issued, as new revisions.
 
     Args:
-        late: schema `step.LATE`.
-        marks: schema `step.MARKS`; blocks beyond a meter's watermark are still running.
+        late: schema `marks.LATE`.
+        marks: schema `marks.MARKS`; blocks beyond a meter's watermark are still running.
         past: history, holding every reading already taken in.
         book: the meters' facts.
         now: stamps `computed_at`.

@@ -93,89 +93,97 @@ def build(code: Ints, t: Ints, v: Floats, limits: Limits) -> Register:
     """
     falls = np.flatnonzero((v[1:] < v[:-1]) & (code[1:] == code[:-1])) + 1
     rows = np.arange(len(v))
-    rejected: list[tuple[int, int, int]] = []
+    rejected: list[tuple[Ints, int]] = []
     if falls.size:
-        events: list[tuple[int, int]] = []
-        rows = np.flatnonzero(_classify(code, t, v, falls, limits, events))
-        rejected = [(int(code[i]), int(t[i]), kind) for i, kind in events]
-        code, t, v = code[rows], t[rows], v[rows]
-    return _segments(code, t, v, rows, limits, rejected)
+        rejected = _rejected(code, t, v, falls, limits.rated_kw)
+        rows = np.delete(rows, np.concatenate([at for at, _ in rejected]))
+    told = [np.column_stack((code[at], t[at], np.full(at.size, kind))) for at, kind in rejected]
+    return _segments(code[rows], t[rows], v[rows], rows, limits, told)
 
 
-def _classify(
-    code: Ints, t: Ints, v: Floats, falls: Ints, limits: Limits, events: list[tuple[int, int]]
-) -> Bools:
-    """Return which readings to keep; falls are rare, so they are looked at one by one."""
-    keep = np.ones(len(v), dtype=bool)
-    for j in falls.tolist():
-        p = j - 1
-        while p >= 0 and code[p] == code[j] and not keep[p]:
-            p -= 1
-        if not keep[j] or p < 0 or code[p] != code[j] or v[j] >= v[p]:
-            continue
-        rated = limits.rated_kw[code[j]]
-        if _rolled(v[p], v[j], t[j] - t[p], rated, limits.modulus_kwh[code[j]]):
-            continue
-        back = _returns(code, t, v, p, j, rated)
-        if back:
-            keep[j:back] = False
-            events.extend((i, _DIP) for i in range(j, back))
-            continue
-        first = _spike_start(code, t, v, p, j, rated)
-        if first:
-            events.extend((i, _SPIKE) for i in range(first, j) if keep[i])
-            keep[first:j] = False
-    return keep
+def _rejected(
+    code: Ints, t: Ints, v: Floats, falls: Ints, rated_kw: Floats
+) -> list[tuple[Ints, int]]:
+    """Return the readings that dipped and those that spiked, judged by their raw neighbours.
+
+    A reading dipped if a reading before it is higher and one after it is at least as high as that
+    one again. It spiked if a reading after it is lower, but not lower than one before it, and the
+    register does not come back to it; unless it stands alone, the rise to it must be more than the
+    connection can carry. All within LOOK readings.
+    """
+    near = np.unique(falls[:, None] + np.arange(-LOOK - 1, LOOK + 1))
+    i = near[(near >= 0) & (near < len(v))]
+    look = _Look(code, t, v, rated_kw[code[i]], i)
+    dip, spike = np.zeros(len(i), dtype=bool), np.zeros(len(i), dtype=bool)
+    for before in range(1, LOOK + 1):
+        for after in range(1, LOOK + 2 - before):
+            p, q = -before, after
+            pair = look.has(p) & look.has(q) & look.fits(p, q) & (look.v(p) <= look.v(q))
+            dip |= pair & (look.v(p) > look.v(0))
+            high = pair & (look.v(q) < look.v(0))
+            alone = before == after == 1
+            high &= alone | ~look.fits(p, 0)
+            for again in range(after + 1, LOOK + 1):
+                high &= ~(look.has(again) & look.fits(0, again) & (look.v(again) >= look.v(0)))
+            spike |= high
+    return [(i[dip], _DIP), (i[spike & ~dip], _SPIKE)]
 
 
-def _fits(gain: float, span_us: int, rated: float) -> bool:
-    return bool(gain <= plausible_gain_kwh(np.array([rated]), np.array([span_us]))[0])
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The raw readings around some readings, by offset."""
 
+    code: Ints
+    t: Ints
+    values: Floats
+    rated_kw: Floats
+    at: Ints
 
-def _rolled(before: float, after: float, span_us: int, rated: float, modulus: float) -> bool:
-    return bool(before <= modulus) and _fits(after + modulus - before, span_us, rated)
+    def _place(self, offset: int) -> Ints:
+        return np.clip(self.at + offset, 0, len(self.values) - 1)
 
+    def has(self, offset: int) -> Bools:
+        """Whether the same meter has a reading there."""
+        place = self._place(offset)
+        inside: Bools = (place == self.at + offset) & (self.code[place] == self.code[self.at])
+        return inside
 
-def _returns(code: Ints, t: Ints, v: Floats, p: int, j: int, rated: float) -> int:
-    """Return the index of the reading within LOOK at which the register is back, or 0."""
-    for q in range(j + 1, min(j + LOOK, len(v) - 1) + 1):
-        if code[q] != code[j]:
-            return 0
-        if v[q] >= v[p] and _fits(v[q] - v[p], int(t[q] - t[p]), rated):
-            return q
-    return 0
+    def v(self, offset: int) -> Floats:
+        """Return the register there."""
+        there: Floats = self.values[self._place(offset)]
+        return there
 
-
-def _spike_start(code: Ints, t: Ints, v: Floats, p: int, j: int, rated: float) -> int:
-    """Return the index of the first reading of a spike that ended before `j`, or 0."""
-    for s in range(p - 1, max(p - LOOK, 0) - 1, -1):
-        if code[s] != code[j]:
-            return 0
-        if v[s] <= v[j] and _fits(v[j] - v[s], int(t[j] - t[s]), rated):
-            leap = not _fits(v[s + 1] - v[s], int(t[s + 1] - t[s]), rated)
-            return s + 1 if leap or s == p - 1 else 0
-    return 0
+    def fits(self, first: int, second: int) -> Bools:
+        """Whether the gain from one to the other is what the connection can carry."""
+        span = self.t[self._place(second)] - self.t[self._place(first)]
+        fits: Bools = self.v(second) - self.v(first) <= plausible_gain_kwh(self.rated_kw, span)
+        return fits
 
 
 def _segments(
-    code: Ints, t: Ints, v: Floats, rows: Ints, limits: Limits, rejected: list[tuple[int, int, int]]
+    code: Ints, t: Ints, v: Floats, rows: Ints, limits: Limits, rejected: list[Ints]
 ) -> Register:
     base, span = (int(t.min()), int(t.max() - t.min()) + 1) if len(t) else (0, 1)
     same = code[1:] == code[:-1]
-    dt = np.where(same, t[1:] - t[:-1], 0)
-    raw = np.where(same, v[1:] - v[:-1], 0.0)
+    dt = np.where(same, np.diff(t), 0)
+    raw = np.where(same, np.diff(v), 0.0)
     owner = code[:-1]
-    rated = limits.rated_kw[owner]
-    modulus = limits.modulus_kwh[owner]
-    most = plausible_gain_kwh(rated, dt)
+    most = plausible_gain_kwh(limits.rated_kw[owner], dt)
     fell = raw < 0
-    rolled = fell & (v[:-1] <= modulus) & (raw + modulus <= most)
-    gain = np.where(rolled, raw + modulus, raw)
+    rolled = fell.copy()
+    gain = raw
+    if fell.any():
+        modulus = limits.modulus_kwh[owner]
+        rolled &= (v[:-1] <= modulus) & (raw + modulus <= most)
+        gain = np.where(rolled, raw + modulus, raw)
     leap = ~fell & (gain > most)
     unstated = same & ((fell & ~rolled) | leap | (dt > LONGEST_SPREAD_US))
-    gain = np.where(unstated, 0.0, gain)
-    slope = np.where(unstated, _UNSTATED, np.where(dt > limits.gap_us[owner], _LONG, _MEASURED))
-    slope = np.where(same, slope, 0).astype(np.int8)
+    if unstated.any():
+        gain = np.where(unstated, 0.0, gain)
+    slope = np.full(len(dt), _MEASURED, dtype=np.int8)
+    slope[dt > limits.gap_us[owner]] = _LONG
+    slope[unstated] = _UNSTATED
+    slope[~same] = 0
     ends = [(fell & ~rolled & same, _RESET), (rolled, _ROLLOVER), (leap & same, _SPIKE)]
     return Register(
         code=code,
@@ -187,7 +195,7 @@ def _segments(
         span=span,
         gain=np.append(gain, 0.0),
         jump=np.append(raw - gain, 0.0),
-        jumps=np.concatenate(([0], np.cumsum(rolled | unstated))).astype(np.int64),
+        jumps=_running(np.ones(len(dt), dtype=np.int64), rolled | unstated),
         straddle_us=np.append(dt, 0),
         covered_us=_running(dt, slope == _MEASURED),
         long_us=_running(dt, slope == _LONG),
@@ -197,18 +205,20 @@ def _segments(
 
 
 def _running(dt: Ints, where: Bools) -> Ints:
-    return np.concatenate(([0], np.cumsum(np.where(where, dt, 0)))).astype(np.int64)
+    total = np.zeros(len(dt) + 1, dtype=np.int64)
+    if where.any():
+        np.cumsum(np.where(where, dt, 0), out=total[1:])
+    return total
 
 
 def _events(
-    code: Ints, t: Ints, ends: list[tuple[Bools, int]], rejected: list[tuple[int, int, int]]
+    code: Ints, t: Ints, ends: list[tuple[Bools, int]], rejected: list[Ints]
 ) -> tuple[Ints, Ints, Ints]:
-    rows = [np.array(rejected, dtype=np.int64).reshape(-1, 3)]
+    tables = [np.empty((0, 3), dtype=np.int64), *rejected]
     for mask, kind in ends:
         at = np.flatnonzero(mask) + 1
-        if at.size:
-            rows.append(np.column_stack((code[at], t[at], np.full(at.size, kind))))
-    table = np.concatenate(rows)
+        tables.append(np.column_stack((code[at], t[at], np.full(at.size, kind))))
+    table = np.concatenate(tables)
     return table[:, 0], table[:, 1], table[:, 2]
 
 

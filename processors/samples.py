@@ -21,6 +21,8 @@ SAMPLE: dict[str, pl.DataType] = {
 }
 """The columns of a reading that blocks depend on; what the step's state keeps."""
 
+_KEY_SPACE = 1 << 62
+
 VALUES = ("energy_import_kwh", "reactive_import_kvarh", "power_kw", "unbalance_pct")
 
 
@@ -79,8 +81,10 @@ class Samples:
 
 def code_of(frame: pl.DataFrame, book: Book) -> pl.DataFrame:
     """Return `frame` without meters the book does not know, with `code` (Int64), the book's row."""
-    codes = book.meters.select("meter_id").with_row_index("code")
-    return frame.join(codes, on="meter_id", how="inner").with_columns(pl.col("code").cast(pl.Int64))
+    rows = pl.Enum(book.meters["meter_id"])
+    codes = frame["meter_id"].cast(rows, strict=False).to_physical().cast(pl.Int64)
+    coded = frame.with_columns(codes.alias("code"))
+    return coded.filter(pl.col("code").is_not_null()) if codes.null_count() else coded
 
 
 def arrange(coded: pl.DataFrame) -> Samples:
@@ -89,7 +93,7 @@ def arrange(coded: pl.DataFrame) -> Samples:
     The same values again change nothing; of different values the later received stands, column by
     column, and the instant is marked corrected.
     """
-    coded = coded.sort("code", "measured_at")
+    coded = in_order(coded)
     code, t = coded["code"].to_numpy(), coded["measured_at"].to_physical().to_numpy()
     twin = (code[1:] == code[:-1]) & (t[1:] == t[:-1])
     corrected = np.zeros(len(code), dtype=bool)
@@ -102,6 +106,18 @@ def arrange(coded: pl.DataFrame) -> Samples:
         coded[name].fill_null(float("nan")).to_numpy() for name in VALUES
     )
     return Samples(code, t, energy, reactive, power, unbalance, corrected, repeated)
+
+
+def in_order(coded: pl.DataFrame) -> pl.DataFrame:
+    """Sort by (code, measured_at); as one integer key where it fits, several times as fast."""
+    at = coded["measured_at"].to_physical()
+    if coded.is_empty():
+        return coded
+    first, width = at.min(), at.max() - at.min() + 1  # type: ignore[operator]  # a series of integers
+    if (coded["code"].max() + 1) * width >= _KEY_SPACE:  # type: ignore[operator]  # same
+        return coded.sort("code", "measured_at")
+    key = coded["code"] * width + (at - first)
+    return coded.with_columns(key.alias("key")).sort("key").drop("key")
 
 
 def _settle(coded: pl.DataFrame, repeated: Bools) -> tuple[pl.DataFrame, Bools]:

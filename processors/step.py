@@ -18,20 +18,12 @@ from processors import interval
 from processors.blocks import blocks
 from processors.book import Book
 from processors.grid import BLOCK_US, Span, floor_block
+from processors.marks import LATE, MARKS, advance, heard
 from processors.register import LOOK, Bools, Ints
 from processors.samples import SAMPLE, Samples, arrange, code_of, distinct, to_samples
 
-LATE: dict[str, pl.DataType] = {"meter_id": pl.String(), "first": UTC_US, "last": UTC_US}
-"""One row a meter: the earliest and the latest instant whose surroundings must be computed anew."""
-
 IDLE_US = 6 * 3_600_000_000
 """How long gauges are held for a register that is not heard; beyond, `late` settles the blocks."""
-
-MARKS: dict[str, pl.DataType] = {
-    "meter_id": pl.String(),
-    "watermark": UTC_US,
-}
-"""One row a meter heard: the latest instant at which its register was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,38 +89,30 @@ def step(state: State, readings: pl.DataFrame, book: Book, now: datetime) -> tup
         now: stamps `computed_at`; nothing else depends on it.
     """
     fresh = to_samples(readings)
-    known = fresh.join(book.meters.select("meter_id"), on="meter_id", how="semi")
-    marks = _advance(state.marks, known)
-    late = _behind(known, state)
+    known = code_of(fresh, book).drop("code")
+    behind = _behind(known, state)
+    marks = advance(state.marks, heard(known, state.marks, book), behind)
     pending = pl.concat([state.pending, known])
     closing = marks.filter(pl.col("closed_after") > pl.col("closed_before").fill_null(0))
-    kept, out, repairs = _close(pending, closing, book)
+    kept, out = _close(pending, closing, book)
     away = closing.filter(pl.col("closed_after") - pl.col("closed_before") > IDLE_US)
     resumed = away.select("meter_id", first="last_heard", last="watermark")
+    doubtful = marks.filter("uneasy").select("meter_id", first="oldest", last="newest")
     result = Result(
         intervals=out.with_columns(computed_at=pl.lit(now, dtype=UTC_US)),
-        late=_merge_late(late, repairs, resumed),
+        late=_merged(behind, doubtful, resumed),
         unknown=len(fresh) - len(known),
         touched=known["meter_id"].unique(),
     )
     return State(kept, marks.select(list(MARKS))), result
 
 
-def _advance(marks: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Return MARKS after `known`, with each meter's closed boundary before and after (us)."""
-    heard = known.filter(pl.col("energy_import_kwh").is_not_null())
-    newest = heard.group_by("meter_id").agg(pl.col("measured_at").max().alias("newest"))
-    both = marks.join(newest, on="meter_id", how="full", coalesce=True)
-    boundary = BLOCK_US * (pl.col("watermark").to_physical() // BLOCK_US)
-    return both.with_columns(
-        pl.max_horizontal("watermark", "newest").alias("watermark"),
-        pl.col("watermark").alias("last_heard"),
-        boundary.alias("closed_before"),
-    ).with_columns(boundary.alias("closed_after"))
-
-
 def _behind(known: pl.DataFrame, state: State) -> pl.DataFrame:
     """Return LATE rows for readings not after their meter's watermark, repetitions aside."""
+    if known.is_empty() or state.marks.is_empty():
+        return pl.DataFrame(schema=LATE)
+    if known["measured_at"].min() > state.marks["watermark"].max():  # type: ignore[operator]  # instants
+        return pl.DataFrame(schema=LATE)
     old = known.join(state.marks, on="meter_id").filter(
         pl.col("measured_at") <= pl.col("watermark")
     )
@@ -145,17 +129,17 @@ def _span(rows: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _merge_late(*parts: pl.DataFrame) -> pl.DataFrame:
+def _merged(*parts: pl.DataFrame) -> pl.DataFrame:
     whole = pl.concat(parts)
     return whole.group_by("meter_id").agg(pl.col("first").min(), pl.col("last").max())
 
 
 def _close(
     pending: pl.DataFrame, closing: pl.DataFrame, book: Book
-) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """Compute the blocks of the meters that close some; return (kept, intervals, repairs)."""
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Compute the blocks of the meters that close some; return (kept, intervals)."""
     if closing.is_empty():
-        return pending, interval.empty(), pl.DataFrame(schema=LATE)
+        return pending, interval.empty()
     coded = code_of(_without_idle(pending), book)
     span_rows = code_of(closing, book).sort("code")
     closes = np.zeros(book.meters.height, dtype=bool)
@@ -165,12 +149,11 @@ def _close(
     samples = arrange(mine)
     span = _span_of(span_rows, samples)
     out = blocks(samples, span, book)
-    repairs = _unsettled(samples, span, book)
     kept = _prune(mine, samples, span, book)
     if samples.repeated:
         kept = distinct(kept)
     names = list(SAMPLE)
-    return pl.concat([rest.select(names), kept.select(names)]).rechunk(), out, repairs
+    return pl.concat([rest.select(names), kept.select(names)]).rechunk(), out
 
 
 def _without_idle(pending: pl.DataFrame) -> pl.DataFrame:
@@ -194,43 +177,15 @@ def _span_of(closing: pl.DataFrame, samples: Samples) -> Span:
     return Span(mine, np.maximum(start, first), closing["closed_after"].to_numpy())
 
 
-def _unsettled(samples: Samples, span: Span, book: Book) -> pl.DataFrame:
-    """Return LATE rows where a fall of the register reaches back into blocks closed before.
-
-    Whether a fall is a dip, a spike's end or a reset shows only in the readings after it; blocks
-    closed before that was known are computed anew.
-    """
-    has = np.flatnonzero(~np.isnan(samples.energy))
-    code, t, v = samples.code[has], samples.t[has], samples.energy[has]
-    fall = np.flatnonzero((v[1:] < v[:-1]) & (code[1:] == code[:-1])) + 1
-    if not fall.size:
-        return pl.DataFrame(schema=LATE)
-    first, last = _within(code, fall, -LOOK - 1), _within(code, fall, LOOK)
-    since = span.start[np.searchsorted(span.code, code[fall])]
-    early = t[first] < since
-    names = book.meters["meter_id"].gather(code[fall][early])
-    rows = {"meter_id": names, "first": t[first][early], "last": t[last][early]}
-    return pl.DataFrame(rows, schema_overrides={"first": pl.Int64, "last": pl.Int64}).cast(
-        {"first": UTC_US, "last": UTC_US}
-    )
-
-
-def _within(code: Ints, at: Ints, offset: int) -> Ints:
-    """Return `at + offset`, held within the meter's own rows."""
-    low = np.searchsorted(code, code[at], "left")
-    high = np.searchsorted(code, code[at], "right") - 1
-    return np.clip(at + offset, low, high)
-
-
 def _prune(mine: pl.DataFrame, samples: Samples, span: Span, book: Book) -> pl.DataFrame:
-    """Keep the running block, the 15 minutes before it, and LOOK + 2 register readings more."""
+    """Keep the running block, the 15 minutes before it, and 2 x LOOK register readings more."""
     has = ~np.isnan(samples.energy)
     code, t = samples.code[has], samples.t[has]
     edge = span.end - BLOCK_US
     low = np.searchsorted(code, span.code, "left")
     place = _first_not_before(code, t, span.code, edge)
     oldest = np.zeros(book.meters.height, dtype=np.int64)
-    oldest[span.code] = np.minimum(t[np.maximum(place - (LOOK + 2), low)], edge)
+    oldest[span.code] = np.minimum(t[np.maximum(place - 2 * LOOK, low)], edge)
     at = mine["measured_at"].to_physical().to_numpy()
     return mine.filter(at >= oldest[mine["code"].to_numpy()])
 

@@ -31,35 +31,40 @@ def _limit(fact, span):
 
 def _accept(series, fact):
     """Leave out readings that dipped or spiked."""
-    modulus = fact["register_modulus_kwh"]
-    keep = [True] * len(series)
-    for j in range(1, len(series)):
-        if not keep[j] or series[j][1] >= series[j - 1][1]:
+    return [
+        point
+        for i, point in enumerate(series)
+        if not _dipped(series, i, fact) and not _spiked(series, i, fact)
+    ]
+
+
+def _pairs(series, i, fact):
+    """Neighbours (before, after) within LOOK, the later not lower, the gain plausible."""
+    for p in range(max(0, i - LOOK), i):
+        for q in range(i + 1, min(len(series) - 1, p + LOOK + 1) + 1):
+            (tp, vp), (tq, vq) = series[p], series[q]
+            if vp <= vq and vq - vp <= _limit(fact, tq - tp):
+                yield p, q
+
+
+def _dipped(series, i, fact):
+    return any(series[p][1] > series[i][1] for p, _ in _pairs(series, i, fact))
+
+
+def _spiked(series, i, fact):
+    t, v = series[i]
+    for p, q in _pairs(series, i, fact):
+        if series[q][1] >= v:
             continue
-        p = max((i for i in range(j) if keep[i]), default=None)
-        if p is None or series[j][1] >= series[p][1]:
-            continue
-        (tp, vp), (tj, vj) = series[p], series[j]
-        if modulus and vp <= modulus and vj + modulus - vp <= _limit(fact, tj - tp):
-            continue
-        back = [
-            q
-            for q in range(j + 1, min(j + LOOK, len(series) - 1) + 1)
-            if series[q][1] >= vp and series[q][1] - vp <= _limit(fact, series[q][0] - tp)
-        ]
-        if back:
-            for i in range(j, back[0]):
-                keep[i] = False
-            continue
-        for s in range(p - 1, max(p - LOOK, 0) - 1, -1):
-            ts, vs = series[s]
-            if vs <= vj and vj - vs <= _limit(fact, tj - ts):
-                tn, vn = series[s + 1]
-                if s == p - 1 or vn - vs > _limit(fact, tn - ts):
-                    for i in range(s + 1, j):
-                        keep[i] = False
-                break
-    return [point for point, kept in zip(series, keep, strict=True) if kept]
+        alone = p == i - 1 and q == i + 1
+        leap = v - series[p][1] > _limit(fact, t - series[p][0])
+        back = any(
+            series[r][1] >= v and series[r][1] - v <= _limit(fact, series[r][0] - t)
+            for r in range(q + 1, min(i + LOOK, len(series) - 1) + 1)
+        )
+        if (alone or leap) and not back:
+            return True
+    return False
 
 
 def _segments(series, fact):

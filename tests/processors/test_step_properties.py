@@ -76,7 +76,7 @@ def compare(left, right):
 
 
 BOOK = book_of(["m0", "m1", "m2"], rated_power_kw=400.0, register_modulus_kwh=1000.0)
-RELAXED = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @RELAXED
