@@ -2,8 +2,8 @@
 
 Readings of 10,000 meters at 15 s with 8 quantities; the step does everything (repetitions, energy,
 blocks, block and sliding demand, coverage, quality, flags, state), the group-by only the last
-register and the mean power of each block, and pandas the plain part of the job (energy and demand of
-each block by interpolation at its boundaries) on a tenth of the meters, scaled up.
+register and the mean power of each block, and pandas the plain part of the job (energy, block and
+sliding demand by interpolation) on a tenth of the meters, scaled up.
 """
 
 import json
