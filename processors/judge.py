@@ -20,6 +20,9 @@ from processors.policy.load import Packs
 from processors.settings import VerdictSettings
 from processors.verdict import VERDICT, Outcome, Reason
 
+_ONLY_HOURS = frozenset({Reason.COVERAGE_BELOW_MINIMUM, Reason.ZERO_DAYS})
+"""Reasons that leave the mean of the known time worth reading, beside its coverage."""
+
 
 def judge(
     days: pl.DataFrame,
@@ -83,20 +86,26 @@ def _guide_id(site: Site, settings: VerdictSettings) -> str:
 
 
 def _find(case: Case, packs: Packs, settings: VerdictSettings, now: datetime) -> Finding:
-    """Return the outcome; the first test that fails is the reason it is undecided."""
+    """Return the outcome; the first test that fails is the reason it is undecided.
+
+    Where only hours are missing, the figure of the known ones is told beside the reason.
+    """
     reason = (
         _policy_missing(case, packs, settings)
         or _denominator_missing(case)
         or _data_missing(case, settings, now)
     )
     per_unit = case.number("per_unit_kwh")
-    if reason is not None or case.pack is None or case.row is None or per_unit is None:
+    told = reason is None or reason in _ONLY_HOURS
+    if not told or case.pack is None or case.row is None or per_unit is None:
         return Finding(Outcome.UNDECIDED, reason or Reason.NO_DATA)
     claim, row = case.claim, case.row
     line = apply(case.pack, row, _declared(claim), existing=claim.site.existing)
     actual = line.corrected(_in_unit(case, per_unit))
     if actual.lacking or line.threshold.lacking:
-        return Finding(Outcome.UNDECIDED, Reason.CORRECTION_INPUT_MISSING, line=line)
+        return Finding(Outcome.UNDECIDED, reason or Reason.CORRECTION_INPUT_MISSING, line=line)
+    if reason is not None:
+        return Finding(Outcome.UNDECIDED, reason, (), actual, line)
     return _compared(case, line, actual, settings)
 
 
