@@ -3,6 +3,7 @@
 Run: python benchmarks/bench_history.py [meters]
 """
 
+import json
 import sys
 import tempfile
 from collections.abc import Callable
@@ -123,5 +124,4 @@ def year() -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    for name, value in run(*(int(arg) for arg in sys.argv[1:])).items():
-        print(f"{name:32} {value:>12,.1f}")
+    print(json.dumps(run(*(int(arg) for arg in sys.argv[1:])), indent=2))
