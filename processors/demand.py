@@ -74,6 +74,6 @@ def _minutes(register: Register, code: Ints, t: Ints) -> tuple[Floats, Ints]:
     last = register.t[np.searchsorted(register.code, code, "right") - 1][:, None]
     inside = (t >= first) & (t <= last)
     points = evaluate(register, np.repeat(code, SLIPS), np.clip(t, first, last).ravel())
-    known = inside.ravel() & (points.straddle_us <= LONGEST_STRADDLE_US)
+    known = inside.ravel() & points.stated & (points.straddle_us <= LONGEST_STRADDLE_US)
     value = np.where(known, points.v, np.nan)
     return value.reshape(-1, SLIPS), register.jumps[points.at].reshape(-1, SLIPS)

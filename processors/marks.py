@@ -35,7 +35,7 @@ def heard(known: pl.DataFrame, marks: pl.DataFrame, book: Book) -> pl.DataFrame:
 
     Returns:
         `meter_id, oldest, newest` (of the rows), `last_kwh` (at the newest), `count`, and `fell`:
-        the register fell, from the mark or among the rows, or an instant was told twice.
+        the register fell, from the mark or among the rows, or an instant was told differently.
     """
     rows = in_order(code_of(known.filter(pl.col("energy_import_kwh").is_not_null()), book))
     code, at = rows["code"].to_numpy(), rows["measured_at"].to_physical().to_numpy()
@@ -46,7 +46,7 @@ def heard(known: pl.DataFrame, marks: pl.DataFrame, book: Book) -> pl.DataFrame:
     starts = np.ones(len(code), dtype=bool)
     starts[1:] = code[1:] != code[:-1]
     previous = np.where(starts, before[code], np.roll(value, 1))
-    odd = (value < previous) | (~starts & (at == np.roll(at, 1)))
+    odd = (value < previous) | (~starts & (at == np.roll(at, 1)) & (value != previous))
     first = np.flatnonzero(starts)
     last = np.append(first[1:], len(code)) - 1
     return pl.DataFrame(

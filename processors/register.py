@@ -231,6 +231,8 @@ class Points:
     v: Floats
     share: Floats
     """Where in its segment the instant lies, 0..1; 0 on a reading."""
+    stated: Bools
+    """The register is known there: the instant does not lie inside an unstated segment."""
     straddle_us: Ints
     """Length of the segment that holds the instant; 0 if exact."""
     covered_us: Ints
@@ -252,6 +254,7 @@ def evaluate(register: Register, code: Ints, t: Ints) -> Points:
         at=at,
         v=register.v[at] + register.gain[at] * share,
         share=share,
+        stated=exact | (slope != _UNSTATED),
         straddle_us=np.where(exact, 0, straddle),
         covered_us=register.covered_us[at] + np.where(slope == _MEASURED, ahead, 0),
         long_us=register.long_us[at] + np.where(slope == _LONG, ahead, 0),
