@@ -22,6 +22,8 @@ from processors.marks import LATE, MARKS, advance, heard
 from processors.register import LOOK, Bools, Ints
 from processors.samples import SAMPLE, Samples, arrange, code_of, distinct, to_samples
 
+MOST_CHUNKS = 64
+"""Small batches are gathered once so many lie side by side: each costs every later look."""
 IDLE_US = 6 * 3_600_000_000
 """How long gauges are held for a register that is not heard; beyond, `late` settles the blocks."""
 
@@ -93,6 +95,8 @@ def step(state: State, readings: pl.DataFrame, book: Book, now: datetime) -> tup
     behind = _behind(known, state)
     marks = advance(state.marks, heard(known, state.marks, book), behind)
     pending = pl.concat([state.pending, known])
+    if pending.n_chunks() > MOST_CHUNKS:
+        pending = pending.rechunk()
     closing = marks.filter(pl.col("closed_after") > pl.col("closed_before").fill_null(0))
     kept, out = _close(pending, closing, book)
     away = closing.filter(pl.col("closed_after") - pl.col("closed_before") > IDLE_US)
