@@ -10,6 +10,9 @@ from collector.quantity import COUNTERS, QUANTITIES
 from collector.site import Identifier, Strict, Text
 from collector.yamlfile import Fault, faults_of, load_yaml
 
+SITE = "site"
+"""Zone of a mapping whose stamps are local to each site."""
+
 
 class TimeColumn(Strict):
     """The column of time stamps and what they mean."""
@@ -17,8 +20,8 @@ class TimeColumn(Strict):
     column: str
     format: str = "%Y-%m-%d %H:%M:%S"
     """As of strptime. `24:00` is understood as the midnight that ends the day."""
-    zone: str = "Asia/Shanghai"
-    """IANA zone of the stamps, unless the meter's site says otherwise."""
+    zone: str = "site"
+    """IANA zone of the stamps; `site`: each meter's stamps are in the zone of its site."""
     stamp: Literal["start", "end", "instant"] = "instant"
     """What an interval value is stamped with; `instant` for registers and momentary values."""
     every_minutes: Annotated[int, Field(ge=1, le=1440)] | None = None
@@ -29,10 +32,13 @@ class TimeColumn(Strict):
     @field_validator("zone")
     @classmethod
     def _zone(cls, zone: str) -> str:
+        if zone == SITE:
+            return zone
         try:
             ZoneInfo(zone)
         except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"{zone!r} is no IANA time zone, e.g. Asia/Shanghai") from None
+            told = f"{zone!r} is neither an IANA time zone, e.g. Asia/Shanghai, nor `{SITE}`"
+            raise ValueError(told) from None
         return zone
 
 

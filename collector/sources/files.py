@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from collector.intake import Desk
-from collector.mappings import FileMapping
+from collector.mappings import SITE, FileMapping
 from collector.quantity import QUANTITIES
 from collector.reading import KEY, UTC_US
 from collector.reason import Reason
@@ -67,7 +67,7 @@ def import_file(
         path: `.csv` or `.parquet`.
         mapping: what its columns mean.
         desk: journal and rejects. Meters not in `zones` are rejected if `zones` is given.
-        zones: IANA zone of each known meter, over the mapping's.
+        zones: IANA zone of each known meter, for a mapping whose zone is `site`.
         meter_id: id for layout `one_meter`, over the mapping's.
 
     Raises:
@@ -190,7 +190,13 @@ def _instants(
     long = _sift(long, pl.col("stamp").is_not_null(), Reason.NO_TIME, bad)
     long = _sift(long.with_columns(_local(long, mapping)), pl.col("local").is_not_null(),
                  Reason.BAD_TIME, bad)  # fmt: skip
-    zone = pl.col("meter_id").replace_strict(dict(zones), default=time.zone, return_dtype=pl.String)
+    zone = (
+        pl.col("meter_id").replace_strict(dict(zones), default=None, return_dtype=pl.String)
+        if time.zone == SITE
+        else pl.lit(time.zone)
+    )
+    if time.zone == SITE and not zones:
+        raise FileError("the mapping's zone is `site`, but no site is known: name a zone")
     parts = long.with_columns(zone.alias("zone")).partition_by("zone", as_dict=True)
     placed = [_placed(part, str(name), bad) for (name,), part in parts.items()]
     long = (

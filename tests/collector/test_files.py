@@ -95,7 +95,20 @@ def test_rows_that_are_meters_with_registers_and_a_momentary_value(tmp_path: Pat
     ]
     only = read(tmp_path, text, how, zones={"a": "UTC"})
     assert reasons(only) == ["unknown_meter"]
-    assert only.frame["measured_at"].to_list()[0] == datetime(2025, 1, 1, 8, tzinfo=UTC)
+    assert only.frame["measured_at"].to_list()[0] == datetime(2025, 1, 1, tzinfo=UTC)
+
+
+def test_a_zone_is_the_mappings_or_by_its_wish_the_sites(tmp_path: Path):
+    text = "t,a,b\n2025-01-01 00:00,1,1\n"
+    zones = {"a": "Asia/Shanghai", "b": "Asia/Seoul"}
+    hours = {zone: HOURLY | {"zone": zone} for zone in ("UTC", "site")}
+    told = read(tmp_path, text, mapping("meter_a_column", hours["UTC"], COLUMNS), zones=zones)
+    assert set(told.frame["measured_at"].dt.hour()) == {0, 1}
+    local = read(tmp_path, text, mapping("meter_a_column", hours["site"], COLUMNS), zones=zones)
+    assert set(local.frame.filter(meter_id="a")["measured_at"].dt.hour()) == {16, 17}
+    assert set(local.frame.filter(meter_id="b")["measured_at"].dt.hour()) == {15, 16}
+    with pytest.raises(FileError, match="name a zone"):
+        read(tmp_path, text, mapping("meter_a_column", hours["site"], COLUMNS))
 
 
 def test_bad_figures_and_times_are_told_one_by_one(tmp_path: Path):
