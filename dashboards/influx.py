@@ -142,9 +142,12 @@ class InfluxSink:
         self._rows.inc(rows.height)
 
     def _put(self, api: WriteApi, lines: Iterable[str]) -> None:
+        record = "\n".join(lines).encode()
+        if not record:  # sites without dated facts; an empty request is refused
+            return
         api.write(
             bucket=self._settings.bucket,
-            record="\n".join(lines).encode(),
+            record=record,
             write_precision=WritePrecision.US,  # type: ignore[arg-type]  # their constants are str
         )
 
