@@ -55,12 +55,20 @@ class App:
         """
         self.config, self.clock = config, clock
         self._open = ExitStack()
+        try:
+            self._assemble()
+        except BaseException:
+            self.stop()
+            raise
+        self.console = self._console() if console else None
+
+    def _assemble(self) -> None:
+        config, clock = self.config, self.clock
         data, now = config.data, clock.now
         data.mkdir(parents=True, exist_ok=True)
         self._open.callback(os.close, _lock(data / "lock"))
         self.metrics, self.health = Metrics(), Health()
-        journal_settings = config.settings.collector.journal
-        self.journal = Journal(data / "journal.db", now, journal_settings)
+        self.journal = Journal(data / "journal.db", now, config.settings.collector.journal)
         self._open.callback(self.journal.close)
         self.rejects = Rejects(data / "rejects.db", metrics=self.metrics)
         self._open.callback(self.rejects.close)
@@ -69,32 +77,9 @@ class App:
         self._open.callback(self.ledger.close)
         alerting = config.settings.alerting
         self.couriers = Couriers(alerting.channels, self.ledger.outbox, alerting.outbox)
-        office = Alerting(config.rules, self.ledger, config.sites, self.couriers.wake)
-        self.engine = Engine(
-            self.journal,
-            self.history,
-            config.book,
-            clock,
-            data / "state.bin",
-            self.metrics,
-            config.settings.processors.engine,
-            keep_journal=timedelta(hours=journal_settings.keep_hours),
-            listener=self._on_step,
-        )
-        self.watch = Watch(
-            office,
-            self.history,
-            config.book,
-            config.sites,
-            config.packs,
-            config.settings.processors,
-            clock,
-            self.engine.live,
-            self.engine.caught_up,
-            timedelta(hours=alerting.judge_within_hours),
-        )
+        self.engine = self._engine()
+        self.watch = self._watch()
         self.supervisor = Supervisor(self.metrics)
-        self.console = self._console() if console else None
         self._sources: list[MqttReader | ModbusReader] = []
         self._started = False
 
@@ -143,6 +128,35 @@ class App:
     def evidence(self) -> EvidenceSources:
         """Return where evidence packages are made from."""
         return evidence_sources(self.config, self.clock, self.history, self.ledger)
+
+    def _engine(self) -> Engine:
+        settings = self.config.settings
+        return Engine(
+            self.journal,
+            self.history,
+            self.config.book,
+            self.clock,
+            self.config.data / "state.bin",
+            self.metrics,
+            settings.processors.engine,
+            keep_journal=timedelta(hours=settings.collector.journal.keep_hours),
+            listener=self._on_step,
+        )
+
+    def _watch(self) -> Watch:
+        config = self.config
+        return Watch(
+            Alerting(config.rules, self.ledger, config.sites, self.couriers.wake),
+            self.history,
+            config.book,
+            config.sites,
+            config.packs,
+            config.settings.processors,
+            self.clock,
+            self.engine.live,
+            self.engine.caught_up,
+            timedelta(hours=config.settings.alerting.judge_within_hours),
+        )
 
     def _on_step(self, intervals: pl.DataFrame, live: Live) -> None:
         self.watch.on_step(intervals, live)

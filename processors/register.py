@@ -164,27 +164,12 @@ def _segments(
     code: Ints, t: Ints, v: Floats, rows: Ints, limits: Limits, rejected: list[Ints]
 ) -> Register:
     base, span = (int(t.min()), int(t.max() - t.min()) + 1) if len(t) else (0, 1)
-    same = code[1:] == code[:-1]
-    dt = np.where(same, np.diff(t), 0)
-    raw = np.where(same, np.diff(v), 0.0)
-    owner = code[:-1]
-    most = plausible_gain_kwh(limits.rated_kw[owner], dt)
-    fell = raw < 0
-    rolled = fell.copy()
-    gain = raw
-    if fell.any():
-        modulus = limits.modulus_kwh[owner]
-        rolled &= (v[:-1] <= modulus) & (raw + modulus <= most)
-        gain = np.where(rolled, raw + modulus, raw)
-    leap = ~fell & (gain > most)
-    unstated = same & ((fell & ~rolled) | leap | (dt > LONGEST_SPREAD_US))
-    if unstated.any():
-        gain = np.where(unstated, 0.0, gain)
-    slope = np.full(len(dt), _MEASURED, dtype=np.int8)
-    slope[dt > limits.gap_us[owner]] = _LONG
-    slope[unstated] = _UNSTATED
-    slope[~same] = 0
-    ends = [(fell & ~rolled & same, _RESET), (rolled, _ROLLOVER), (leap & same, _SPIKE)]
+    g = _gains(code, t, v, limits)
+    slope = np.full(len(g.dt), _MEASURED, dtype=np.int8)
+    slope[g.dt > limits.gap_us[code[:-1]]] = _LONG
+    slope[g.unstated] = _UNSTATED
+    slope[~g.same] = 0
+    ends = [(g.fell & ~g.rolled, _RESET), (g.rolled, _ROLLOVER), (g.leap, _SPIKE)]
     return Register(
         code=code,
         t=t,
@@ -193,15 +178,49 @@ def _segments(
         key=code * span + (t - base),
         base=base,
         span=span,
-        gain=np.append(gain, 0.0),
-        jump=np.append(raw - gain, 0.0),
-        jumps=_running(np.ones(len(dt), dtype=np.int64), rolled | unstated),
-        straddle_us=np.append(dt, 0),
-        covered_us=_running(dt, slope == _MEASURED),
-        long_us=_running(dt, slope == _LONG),
+        gain=np.append(g.gain, 0.0),
+        jump=np.append(g.raw - g.gain, 0.0),
+        jumps=_running(np.ones(len(g.dt), dtype=np.int64), g.rolled | g.unstated),
+        straddle_us=np.append(g.dt, 0),
+        covered_us=_running(g.dt, slope == _MEASURED),
+        long_us=_running(g.dt, slope == _LONG),
         slope=np.append(slope, np.int8(0)),
         events=_events(code, t, ends, rejected),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Gains:
+    """What each pair of consecutive accepted readings comes to."""
+
+    same: Bools
+    """Both are of one meter; where not, nothing else is set."""
+    dt: Ints
+    raw: Floats
+    gain: Floats
+    fell: Bools
+    rolled: Bools
+    leap: Bools
+    unstated: Bools
+
+
+def _gains(code: Ints, t: Ints, v: Floats, limits: Limits) -> _Gains:
+    same = code[1:] == code[:-1]
+    dt = np.where(same, np.diff(t), 0)
+    raw = np.where(same, np.diff(v), 0.0)
+    owner = code[:-1]
+    most = plausible_gain_kwh(limits.rated_kw[owner], dt)
+    fell = raw < 0
+    rolled, gain = fell.copy(), raw
+    if fell.any():
+        modulus = limits.modulus_kwh[owner]
+        rolled &= (v[:-1] <= modulus) & (raw + modulus <= most)
+        gain = np.where(rolled, raw + modulus, raw)
+    leap = same & ~fell & (gain > most)
+    unstated = (fell & ~rolled) | leap | (dt > LONGEST_SPREAD_US)
+    if unstated.any():
+        gain = np.where(unstated, 0.0, gain)
+    return _Gains(same, dt, raw, gain, fell, rolled, leap, unstated)
 
 
 def _running(dt: Ints, where: Bools) -> Ints:
