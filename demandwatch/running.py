@@ -44,8 +44,12 @@ def until_stopped(seconds: float | None = None) -> None:
 def run(config: Configuration, clock: Clock, *, console: bool = True) -> None:
     """Run until SIGINT or SIGTERM; SIGHUP reads the settings anew.
 
-    Faulty new settings are reported and change nothing. Nothing is lost by a reload: what arrives
-    meanwhile waits in the journal, at the broker and in the meters' registers.
+    New settings that are faulty, or cannot be started (a taken port), are reported and the old ones
+    stay in force. Nothing is lost by a reload: what arrives meanwhile waits in the journal, at the
+    broker and in the meters' registers.
+
+    Raises:
+        OSError: the first settings cannot be started.
     """
     log = structlog.get_logger()
     stop, reload = threading.Event(), threading.Event()
@@ -56,11 +60,23 @@ def run(config: Configuration, clock: Clock, *, console: bool = True) -> None:
         wake.set()
 
     with signals(SIGINT=lambda: ask(stop), SIGTERM=lambda: ask(stop), SIGHUP=lambda: ask(reload)):
+        proven: Configuration | None = None
         while not stop.is_set():
-            with App(config, clock, console=console) as app:
-                told = app.console.url if app.console else "off"
-                log.info("running", sites=len(config.sites), console=told, data=str(config.data))
-                config = _serve(config, wake, stop, reload)
+            try:
+                app = App(config, clock, console=console)
+                app.start()
+            except (OSError, RuntimeError) as error:
+                if proven is None:
+                    raise
+                log.error("the new settings cannot be started: back to the old", why=str(error))  # noqa: TRY400 - the error is the message
+                config, proven = proven, None
+                continue
+            told = app.console.url if app.console else "off"
+            log.info("running", sites=len(config.sites), console=told, data=str(config.data))
+            try:
+                proven, config = config, _serve(config, wake, stop, reload)
+            finally:
+                app.stop()
         log.info("stopped")
 
 
