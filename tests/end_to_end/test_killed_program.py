@@ -3,6 +3,7 @@
 import random
 import subprocess
 import threading
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -77,39 +78,41 @@ def test_killed_at_random_moments(tmp_path, mosquitto):
     program.settings["processors"]["engine"] = {"flush_s": 0.25, "batch_rows": 2_000}
     program.write()
     command = [*COMMAND, "run", "--no-console", "-c", str(program.config)]
-    log = (tmp_path / "run.log").open("wb")
-    first = run_until_subscribed(program, command, log)
-    sender = Sender(mosquitto.port)
-    sender.publisher.connect()
-    sender.thread.start()
-    process = first
-    for _ in range(ROUNDS):
-        threading.Event().wait(random.uniform(0.2, 2.6))  # the random moment is the subject
-        process.kill()
-        process.wait()
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    sender.thread.join()
-    sender.publisher.close()
-    expected = published()
-    history = History.open_readonly(program.folder / "var/history", book(), lambda: START)
-    until(lambda: count(history) >= expected.height, 60, "every reading to reach history")
-    program.stop(process)
-    log.close()
+    with ExitStack() as stack:
+        log = stack.enter_context((tmp_path / "run.log").open("wb"))
+        runs = Runs(command, log)
+        stack.callback(runs.kill)
+        runs.start()
+        # its session exists from here on: the broker queues whatever happens to the program
+        until(lambda: b"broker_connected" in (tmp_path / "run.log").read_bytes(), 30, "a session")
+        sender = Sender(mosquitto.port)
+        sender.publisher.connect()
+        stack.callback(sender.publisher.close)
+        sender.thread.start()
+        for _ in range(ROUNDS):
+            threading.Event().wait(random.uniform(0.2, 2.6))  # the random moment is the subject
+            runs.kill()
+            runs.start()
+        sender.thread.join()
+        expected = published()
+        history = History.open_readonly(program.folder / "var/history", book(), lambda: START)
+        until(lambda: count(history) >= expected.height, 60, "every reading to reach history")
+        program.stop(runs.process)
     check(history, expected)
 
 
-def run_until_subscribed(program, command, log):
-    """Start the program and wait until its session exists: from then on the broker queues."""
-    process = subprocess.Popen(command, stdout=log, stderr=log)
-    journal = program.folder / "var/journal.db"
-    until(
-        lambda: (
-            journal.exists()
-            and b"broker_connected" in (program.folder.parent / "run.log").read_bytes()
-        ),
-        30,
-    )
-    return process
+class Runs:
+    """The program, started again and again."""
+
+    def __init__(self, command, log):
+        self.command, self.log, self.process = command, log, None
+
+    def start(self):
+        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=self.log)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
 
 def count(history):
