@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -10,6 +11,7 @@ from program import Program
 from services_mqtt import publisher
 from waiting import until
 
+OUTAGE_S = 60.0
 START = datetime(2026, 3, 2, tzinfo=UTC)
 METERS = ["m-1", "m-2", "m-3"]
 SITE = {
@@ -80,10 +82,12 @@ def test_a_server_that_is_away_in_the_middle_misses_nothing(tmp_path, mosquitto,
         send(mosquitto.port, range(HOURS // 3))
         until(lambda: sent() > 0, 20, "the first rows on the server")
         influx.stop()
+        minute_over = time.monotonic() + OUTAGE_S
         send(mosquitto.port, range(HOURS // 3, 2 * HOURS // 3))
         until(lambda: taken() == 2 * HOURS // 3 * 12 * len(METERS), 20, "work to go on without it")
         until(lambda: program.metric("demandwatch_influx_failures_total") > 0, 20)
         assert b'"ready"' in program.get("/readyz")
+        until(lambda: time.monotonic() >= minute_over, OUTAGE_S + 10, "the outage to last")
         influx.start()
         send(mosquitto.port, range(2 * HOURS // 3, HOURS))
         until(lambda: taken() == HOURS * 12 * len(METERS), 20)
