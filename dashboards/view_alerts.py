@@ -18,7 +18,7 @@ SEVERITIES = ("critical", "warning", "info")
 class AlertRow:
     """One alert as lists show it."""
 
-    id: str
+    alert_id: str
     rule_id: str
     severity: str
     """critical, warning or info."""
@@ -27,9 +27,9 @@ class AlertRow:
     subject_id: str
     site_id: str
     site_name: Text
-    since: datetime
+    fired_at: datetime
     """When it fired, event time, UTC."""
-    until: datetime | None
+    resolved_at: datetime | None
     """When it was resolved; None while it is active."""
     text: Text
     handling: str
@@ -92,7 +92,7 @@ def chosen(rows: Iterable[AlertRow], wanted: Filter) -> tuple[AlertRow, ...]:
 
 def _urgency(row: AlertRow) -> tuple[bool, bool, int, float]:
     rank = SEVERITIES.index(row.severity) if row.severity in SEVERITIES else len(SEVERITIES)
-    newest = -row.since.timestamp()
+    newest = -row.fired_at.timestamp()
     return (False, not row.open, rank, newest) if row.active else (True, False, 0, newest)
 
 
@@ -105,15 +105,15 @@ def row_of(alert: Mapping[str, Any], sites: Mapping[str, Site]) -> AlertRow:
     """Return the list row of one alert (a row of ALERT); a site no longer known shows its id."""
     site = sites.get(alert["site_id"])
     return AlertRow(
-        id=alert["alert_id"],
+        alert_id=alert["alert_id"],
         rule_id=alert["rule_id"],
         severity=alert["severity"],
         state=alert["state"],
         subject_id=alert["subject_id"],
         site_id=alert["site_id"],
         site_name=site.name if site else Text(zh=alert["site_id"], en=alert["site_id"]),
-        since=alert["fired_at"],
-        until=alert["resolved_at"],
+        fired_at=alert["fired_at"],
+        resolved_at=alert["resolved_at"],
         text=Text(zh=alert["text_zh"], en=alert["text_en"]),
         handling=alert["handling"],
         handled_by=alert["handled_by"],

@@ -127,7 +127,7 @@ async def _alerts(
         )
         with ui.element("section").classes("panel"), ui.element("div").classes("scroll"):
             first = next(iter(chosen(screen.view, wanted)), None)
-            shown = alert_id or (first.id if first else "")
+            shown = alert_id or (first.alert_id if first else "")
             await _detail(desk, shown, t)
 
 
@@ -159,11 +159,11 @@ def _acknowledge(desk: Desk, screen: Screen[AlertDetail], t: Words) -> None:
                 return
             try:
                 await asyncio.to_thread(
-                    desk.acknowledge, screen.view.alert.id, name.value, note.value
+                    desk.acknowledge, screen.view.alert.alert_id, name.value, note.value
                 )
             except LedgerError as problem:
                 ui.notify(str(problem), type="warning")
-            screen.show(await asyncio.to_thread(desk.alert, screen.view.alert.id))
+            screen.show(await asyncio.to_thread(desk.alert, screen.view.alert.alert_id))
 
         ui.button(t("acknowledge"), on_click=act, color=None).props("unelevated no-caps")
     screen.also(lambda view: row.set_visibility(view.alert.open))

@@ -60,9 +60,9 @@ def provenance(names: str, t: Words) -> str:
 def alert(row: AlertRow, t: Words, timezone: str) -> str:
     """One alert in a list, linking to its timeline."""
     return (
-        f'<a class="alert {escape(row.severity)}" href="{address("/alerts", id=row.id)}">'
+        f'<a class="alert {escape(row.severity)}" href="{address("/alerts", id=row.alert_id)}">'
         f'<div class="who"><span>{escape(t.pick(row.site_name))}</span>{handled(row, t)}'
-        f'<span class="push">{text.local(row.since, timezone, "%m-%d %H:%M")}</span></div>'
+        f'<span class="push">{text.local(row.fired_at, timezone, "%m-%d %H:%M")}</span></div>'
         f'<div class="says">{escape(says(row, t))}</div></a>'
     )
 

@@ -41,7 +41,7 @@ def listing(rows: Sequence[AlertRow], chosen: str, wanted: Filter, timezone: str
         quiet = t("all_quiet") if wanted.state == "active" else t("no_alerts")
         return f'<div class="quiet">{escape(quiet)}</div>'
     heads = (("", ""), ("", t("since")), ("", t("site")), ("wide", t("what")), ("", t("state")))
-    body = (_row(row, row.id == chosen, wanted, timezone, t) for row in rows[:_SHOWN])
+    body = (_row(row, row.alert_id == chosen, wanted, timezone, t) for row in rows[:_SHOWN])
     more = len(rows) - _SHOWN
     tail = f'<div class="quiet">+ {more:,}</div>' if more > 0 else ""
     return f'<div class="scroll">{parts.table(heads, body)}{tail}</div>'
@@ -49,13 +49,13 @@ def listing(rows: Sequence[AlertRow], chosen: str, wanted: Filter, timezone: str
 
 def _row(row: AlertRow, on: bool, wanted: Filter, timezone: str, t: Words) -> str:
     look = {"critical": "over", "warning": "doubt"}.get(row.severity, "soft")
-    link = _with(wanted, id=row.id)
+    link = _with(wanted, id=row.alert_id)
     sign = "●" if row.active else "○"
     dot = f'<span class="{look}" title="{escape(t(row.severity))}">{sign}</span>'
     state = parts.handled(row, t) or f'<span class="soft">{escape(t(row.state))}</span>'
     return (
         f'<tr class="link {"on" if on else ""}"><td>{dot}</td>'
-        f'<td class="soft">{text.local(row.since, timezone)}</td>'
+        f'<td class="soft">{text.local(row.fired_at, timezone)}</td>'
         f'<td><a href="{link}">{escape(t.pick(row.site_name))}</a></td>'
         f'<td class="wide"><a href="{link}">{escape(parts.says(row, t))}</a></td>'
         f"<td>{state}</td></tr>"
@@ -66,20 +66,20 @@ def detail(view: AlertDetail, timezone: str, t: Words, *, download: bool) -> str
     """One alert: who, what and when, and its evidence package."""
     row = view.alert
     look = {"critical": "over", "warning": "doubt"}.get(row.severity, "soft")
-    until = f" → {text.local(row.until, timezone)}" if row.until else ""
+    until = f" → {text.local(row.resolved_at, timezone)}" if row.resolved_at else ""
     package = ""
     if download:
-        link = f"/api/v1/alerts/{escape(row.id)}/evidence"
+        link = f"/api/v1/alerts/{escape(row.alert_id)}/evidence"
         package = f'<a class="button" href="{link}">⇩ {escape(t("evidence"))}</a>'
     name = escape(t.pick(row.site_name))
     return (
         f'<div class="detail"><div class="title"><b class="{look}">{escape(t(row.severity))}</b>'
-        f"<span>{text.local(row.since, timezone)}{until}</span>{parts.handled(row, t)}"
+        f"<span>{text.local(row.fired_at, timezone)}{until}</span>{parts.handled(row, t)}"
         f'<span class="push">{package}</span></div>'
         f'<div class="head"><h1><a href="/site/{escape(row.site_id)}">{name}</a></h1></div>'
         f'<div class="says-big">{escape(parts.says(row, t))}</div>'
         f'<div class="soft">{escape(t("rule"))} {escape(row.rule_id)} · {escape(t("subject"))} '
-        f"{escape(row.subject_id)} · {escape(row.id)}</div></div>"
+        f"{escape(row.subject_id)} · {escape(row.alert_id)}</div></div>"
     )
 
 

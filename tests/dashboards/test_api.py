@@ -69,7 +69,7 @@ def test_days_curve_running_fleet_quotas_verdicts_and_sites(console):
 
 
 def test_an_alert_is_read_acknowledged_once_and_refused_the_second_time(console):
-    assert [row["id"] for row in rows(console, "/api/v1/alerts?severity=critical")] == [
+    assert [row["alert_id"] for row in rows(console, "/api/v1/alerts?severity=critical")] == [
         "A-0001", "A-0002",
     ]  # fmt: skip
     assert rows(console, "/api/v1/alerts")[0]["site_name"]["en"] == "Zhongxing Precision"

@@ -200,17 +200,20 @@ def test_a_past_day_compares_with_the_day_before_and_an_unknown_site_is_an_error
 
 def test_alerts_are_filtered_and_the_most_pressing_come_first(desk):
     rows = desk.alerts()
-    ids = [row.id for row in chosen(rows, Filter(state="all"))]
+    ids = [row.alert_id for row in chosen(rows, Filter(state="all"))]
     assert ids == ["A-0001", "A-0003", "A-0004", "A-0002", "A-0005"]
-    assert [row.id for row in chosen(rows, Filter(severity="critical"))] == ["A-0001", "A-0002"]
-    assert [row.id for row in chosen(rows, Filter("resolved"))] == ["A-0005"]
-    assert [row.id for row in chosen(rows, Filter("all", "", "longhua-pcb"))] == ["A-0005"]
+    assert [row.alert_id for row in chosen(rows, Filter(severity="critical"))] == [
+        "A-0001",
+        "A-0002",
+    ]
+    assert [row.alert_id for row in chosen(rows, Filter("resolved"))] == ["A-0005"]
+    assert [row.alert_id for row in chosen(rows, Filter("all", "", "longhua-pcb"))] == ["A-0005"]
 
 
 def test_an_acknowledgement_is_seen_at_once_and_in_the_timeline(desk):
     assert desk.alerts()
     desk.acknowledge("A-0001", "Li", "called the plant")
-    row = next(row for row in desk.alerts() if row.id == "A-0001")
+    row = next(row for row in desk.alerts() if row.alert_id == "A-0001")
     assert (row.handling, row.handled_by) == ("acknowledged", "Li")
     last = desk.alert("A-0001").acts[-1]
     assert (last.act, last.actor, last.note) == ("acknowledged", "Li", "called the plant")

@@ -154,7 +154,7 @@ def test_from_reading_to_verified_package(tmp_path, mosquitto, endpoint):
         resolved = {one["rule_id"]: one["resolved_at"] for one in asked(program)}
         assert resolved[demand] == "2026-03-18T03:15:00Z"
         assert resolved[quota] is None
-        acts = [one["act"] for one in timeline(program, alerts(program)[demand]["id"])]
+        acts = [one["act"] for one in timeline(program, alerts(program)[demand]["alert_id"])]
         assert acts.count("fired") == acts.count("resolved") == 1
         assert acts.count("evidence_exported") == 1
     assert len(notices) == 3
@@ -188,7 +188,7 @@ def exported(program, alert):
     """Export beside the running program, which holds the ledger."""
     out = program.folder / f"{alert['rule_id']}.zip"
     told = program.call(
-        "evidence", "export", alert["id"], "-c", program.config, "--by", "Li Lei",
+        "evidence", "export", alert["alert_id"], "-c", program.config, "--by", "Li Lei",
         "--out", out,
     )  # fmt: skip
     assert str(out) in told.decode()
