@@ -54,9 +54,10 @@ class Grid:
 
     def rows_of(self, code: Ints, t: Ints) -> Ints:
         """Return the row of the wanted block that holds each instant, -1 where none does."""
-        place = np.searchsorted(self.span.code, code)
-        place = np.minimum(place, len(self.span.code) - 1)
-        inside = self.span.code[place] == code
-        inside &= (t >= self.span.start[place]) & (t < self.span.end[place])
-        row = self.lead[place] + 1 + (t - self.span.start[place]) // BLOCK_US
-        return np.where(inside, row, -1)
+        size = int(max(code.max(initial=0), self.span.code[-1])) + 1
+        start, end, lead = (np.zeros(size, dtype=np.int64) for _ in range(3))
+        start[self.span.code], end[self.span.code] = self.span.start, self.span.end
+        lead[self.span.code] = self.lead
+        since = t - start[code]  # a code outside the span begins and ends at 0: nothing is inside
+        inside = (since >= 0) & (t < end[code])
+        return np.where(inside, lead[code] + 1 + since // BLOCK_US, -1)

@@ -113,6 +113,8 @@ def in_order(coded: pl.DataFrame) -> pl.DataFrame:
     at = coded["measured_at"].to_physical()
     if coded.is_empty():
         return coded
+    if at.is_sorted():  # as readings arrive: a stable sort by meter is enough
+        return coded[np.argsort(coded["code"].to_numpy(), kind="stable")]
     first, width = at.min(), at.max() - at.min() + 1  # type: ignore[operator]  # a series of integers
     if (coded["code"].max() + 1) * width >= _KEY_SPACE:  # type: ignore[operator]  # same
         return coded.sort("code", "measured_at")

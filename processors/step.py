@@ -196,7 +196,9 @@ def _prune(mine: pl.DataFrame, samples: Samples, span: Span, book: Book) -> pl.D
 
 def _first_not_before(code: Ints, t: Ints, wanted: Ints, edge: Ints) -> Ints:
     """Return, per wanted meter, the index of its first row at or after `edge`."""
-    earlier: Bools = t < edge[np.searchsorted(wanted, code)]
+    edges = np.zeros(int(wanted[-1]) + 1, dtype=np.int64)
+    edges[wanted] = edge
+    earlier: Bools = t < edges[code]
     low = np.searchsorted(code, wanted, "left")
     total = np.concatenate(([0], np.cumsum(earlier)))
     high = np.searchsorted(code, wanted, "right")
