@@ -1,9 +1,22 @@
 """Fixtures every test may use; the servers are in services.py."""
 
+import os
 import sys
 from pathlib import Path
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests import waiting.py, services.py by name
 sys.path.insert(0, str(Path(__file__).parent / "end_to_end"))  # and program.py
 
 pytest_plugins = ["services", "services_influx", "services_modbus", "services_mqtt"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Where skips are forbidden, a skip by any means is a failure, with its reason."""
+    report = yield
+    if os.environ.get("DEMANDWATCH_NO_SKIPS") == "1" and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skips are forbidden (DEMANDWATCH_NO_SKIPS=1): {report.longrepr}"
+    return report
