@@ -2,6 +2,11 @@
 
 Import (drawn from the grid) is positive. Values are primary: CT and PT ratios are already applied.
 OBIS codes follow IEC 62056-6-1 (value groups A-B:C.D.E).
+
+`t1` to `t4` are the meter's own rate registers (费率 1-4; in Chinese meters by custom sharp, peak,
+flat, valley). `demand_register_kw` is the meter's own maximum demand since its last demand reset,
+`demand_register_at_s` when that was, in seconds since 1970 UTC. `clock_offset_s` is the meter's
+clock minus ours at the reading: positive when the meter is fast.
 """
 
 from dataclasses import dataclass
@@ -42,6 +47,11 @@ def _rows() -> tuple[Quantity, ...]:
         Quantity("energy_export_kwh", "kWh", counter, "1-0:2.8.0", 0.0, big),
         Quantity("reactive_import_kvarh", "kvarh", counter, "1-0:3.8.0", 0.0, big),
         Quantity("reactive_export_kvarh", "kvarh", counter, "1-0:4.8.0", 0.0, big),
+        *(
+            Quantity(f"energy_{way}_t{rate}_kwh", "kWh", counter, f"1-0:{c}.8.{rate}", 0.0, big)
+            for way, c in (("import", 1), ("export", 2))
+            for rate in range(1, 5)
+        ),
         Quantity("output_count", "1", counter, "", 0.0, big),
         Quantity("power_kw", "kW", gauge, "1-0:16.7.0", -power, power),
         Quantity("power_a_kw", "kW", gauge, "1-0:36.7.0", -power, power),
@@ -58,8 +68,11 @@ def _rows() -> tuple[Quantity, ...]:
         Quantity("power_factor", "1", gauge, "1-0:13.7.0", -1.0, 1.0),
         Quantity("frequency_hz", "Hz", gauge, "1-0:14.7.0", 40.0, 70.0),
         Quantity("demand_kw", "kW", gauge, "1-0:1.4.0", -power, power),
+        Quantity("demand_register_kw", "kW", gauge, "1-0:1.6.0", -power, power),
+        Quantity("demand_register_at_s", "s", gauge, "", 946_684_800.0, 32_503_680_000.0),
         Quantity("thd_voltage_pct", "%", gauge, "1-0:12.7.124", 0.0, 1000.0),
         Quantity("thd_current_pct", "%", gauge, "1-0:11.7.124", 0.0, 1000.0),
+        Quantity("clock_offset_s", "s", gauge, "", -1e10, 1e10),
     )
 
 

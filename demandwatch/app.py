@@ -23,12 +23,11 @@ from collector.intake import Desk
 from collector.journal import Journal
 from collector.metrics import Metrics
 from collector.rejects import Rejects
-from collector.sources.modbus import ModbusReader
-from collector.sources.mqtt import MqttReader
 from dashboards.console.server import Console
 from dashboards.influx import InfluxSink
 from dashboards.sources import Sources
 from demandwatch import __version__
+from demandwatch.readers import Reader, problems, readers
 from demandwatch.settings import Configuration
 from demandwatch.supervise import Supervisor
 from processors.engine import Engine
@@ -80,7 +79,7 @@ class App:
         self.engine = self._engine()
         self.watch = self._watch()
         self.supervisor = Supervisor(self.metrics)
-        self._sources: list[MqttReader | ModbusReader] = []
+        self._sources: list[Reader] = []
         self._started = False
 
     def start(self) -> None:
@@ -100,7 +99,7 @@ class App:
             self._start_sinks()
             self.couriers.start()
             self._open.callback(self.couriers.stop)
-            for source in self._make_sources():
+            for source in readers(self.config, self._desk(), self.clock):
                 source.start()
                 self._open.callback(source.stop)
                 self._sources.append(source)
@@ -161,28 +160,8 @@ class App:
     def _on_step(self, intervals: pl.DataFrame, live: Live) -> None:
         self.watch.on_step(intervals, live)
 
-    def _make_sources(self) -> list[MqttReader | ModbusReader]:
-        config, collector = self.config, self.config.settings.collector
-        desk = Desk(self.journal, self.rejects, self.metrics, self.health, self.clock.now)
-        meters = [meter for site in config.sites for meter in site.meters]
-        found: list[MqttReader | ModbusReader] = []
-        if collector.mqtt is not None:
-            known = frozenset(one.id for one in meters if one.source.via == "mqtt")
-            found.append(MqttReader(collector.mqtt, known, desk))
-        if any(one.source.via == "modbus" for one in meters):
-            found.append(
-                ModbusReader(
-                    collector.buses,
-                    config.sites,
-                    config.profiles,
-                    journal=self.journal,
-                    rejects=self.rejects,
-                    health=self.health,
-                    metrics=self.metrics,
-                    clock=self.clock,
-                )
-            )
-        return found
+    def _desk(self) -> Desk:
+        return Desk(self.journal, self.rejects, self.metrics, self.health, self.clock.now)
 
     def _start_sinks(self) -> None:
         influx = self.config.settings.dashboards.influx
@@ -232,11 +211,7 @@ class App:
     def _not_ready(self) -> dict[str, str]:
         if not self._started:
             return {"start": "not all stages have started yet"}
-        found = self.supervisor.problems()
-        for source in self._sources:
-            if isinstance(source, MqttReader) and not source.status().connected:
-                found["mqtt"] = source.status().last_error or "not connected to the broker yet"
-        return found
+        return self.supervisor.problems() | problems(self._sources)
 
 
 def evidence_sources(

@@ -1,0 +1,54 @@
+"""The sources of a run: which readers the settings and the sites' meters ask for."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from collector.clock import Clock
+from collector.intake import Desk
+from collector.sources.modbus import ModbusReader
+from collector.sources.mqtt import MqttReader
+from demandwatch.settings import Configuration
+
+
+class Reader(Protocol):
+    """A source of readings, on threads of its own."""
+
+    def start(self) -> None:
+        """Begin to read."""
+
+    def stop(self) -> None:
+        """Stop reading and journal what was read."""
+
+
+def readers(config: Configuration, desk: Desk, clock: Clock) -> list[Reader]:
+    """Return the readers, not yet started."""
+    collector = config.settings.collector
+    meters = [meter for site in config.sites for meter in site.meters]
+    ways = {meter.source.via for meter in meters}
+    found: list[Reader] = []
+    if collector.mqtt is not None:
+        known = frozenset(one.id for one in meters if one.source.via == "mqtt")
+        found.append(MqttReader(collector.mqtt, known, desk))
+    if "modbus" in ways:
+        found.append(
+            ModbusReader(
+                collector.buses,
+                config.sites,
+                config.profiles,
+                journal=desk.journal,
+                rejects=desk.rejects,
+                health=desk.health,
+                metrics=desk.metrics,
+                clock=clock,
+            )
+        )
+    return found
+
+
+def problems(started: Iterable[Reader]) -> dict[str, str]:
+    """Return why a reader cannot do its work just now, by its name; empty if all can."""
+    found = {}
+    for one in started:
+        if isinstance(one, MqttReader) and not one.status().connected:
+            found["mqtt"] = one.status().last_error or "not connected to the broker yet"
+    return found
