@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from collector.profiles import Profile
+from collector.rawwords import written
 from collector.reading import UTC_US, conform, empty
 from collector.registers import Doubt, Plan, decode, plan
 from collector.settings import BusSettings
@@ -70,6 +71,7 @@ class Target:
     ratios: Ratios
     source: str
     """`modbus:<bus id>`."""
+    keep_raw: bool = False
 
 
 def targets_of(
@@ -93,8 +95,10 @@ def targets_of(
             layouts[source.profile] = plan(profiles[source.profile], bus.max_registers, bus.max_gap)
         layout = layouts[source.profile]
         ratios = Ratios.of(site, meter)
+        via = f"modbus:{bus.id}"
+        every = source.poll_every_s
         targets.append(
-            Target(meter.id, source.unit, source.poll_every_s, layout, ratios, f"modbus:{bus.id}")
+            Target(meter.id, source.unit, every, layout, ratios, via, keep_raw=source.keep_raw)
         )
     return targets
 
@@ -156,6 +160,9 @@ def _decoded(group: Sequence[Poll]) -> tuple[pl.DataFrame, list[Doubted]]:
         "source": [poll.target.source for poll in group],
     }
     frame = pl.DataFrame(keys | values).with_columns(pl.col(list(values)).fill_nan(None))
+    kept = [poll.words if poll.target.keep_raw else None for poll in group]
+    if any(kept):
+        frame = frame.with_columns(register_words=written(group[0].target.layout.blocks, kept))
     return (frame.filter(~nothing) if nothing.any() else frame), doubted
 
 

@@ -17,16 +17,20 @@ KEY_SCHEMA: dict[str, pl.DataType] = {
 `received_at` the collector's; `source` names the kind and the way, e.g. `mqtt`, `modbus:bus-1`,
 `import:2026-11-22T08:15`."""
 
-READING: dict[str, pl.DataType] = KEY_SCHEMA | {name: pl.Float64() for name in QUANTITIES}
+READING: dict[str, pl.DataType] = (
+    KEY_SCHEMA | {name: pl.Float64() for name in QUANTITIES} | {"register_words": pl.String()}
+)
 """The full schema. Quantity columns are primary values in the unit their name ends with;
-null means the meter did not say. A frame may lack quantity columns nobody filled."""
+null means the meter did not say. `register_words` are the words a Modbus meter sent, kept for
+evidence where its source says `keep_raw: true` (`collector/rawwords.py`), else null. A frame may
+lack columns nobody filled."""
 
 KEY = ("meter_id", "measured_at")
 """Two rows with the same key are the same reading, told twice or corrected."""
 
 
 def conform(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return `frame` with every READING column, in order and type; missing quantities are null.
+    """Return `frame` with every READING column, in order and type; missing values are null.
 
     Raises:
         polars.exceptions.PolarsError: a key column is missing or cannot be cast.

@@ -67,6 +67,15 @@ def plan(profile: Profile, max_registers: int = 125, max_gap: int = 8) -> Plan:
             blocks[-1] = joined
         else:
             blocks.append(Block(function, first, end - first))
+    return arranged(profile, blocks)
+
+
+def arranged(profile: Profile, blocks: Sequence[Block]) -> Plan:
+    """Return where the profile's registers lie in the joined words of `blocks`.
+
+    Raises:
+        ValueError: no block holds one of the registers.
+    """
     return Plan(
         profile,
         tuple(blocks),
@@ -94,7 +103,7 @@ def _offset(blocks: Sequence[Block], function: int, register: Register) -> int:
         if block.function == function and start <= register.address and register.end <= end:
             return before + register.address - start
         before += block.count
-    raise AssertionError(f"no block holds {register.quantity}: a bug of plan()")
+    raise ValueError(f"profile {'{'}profile_id{'}'}: no block holds {register.quantity}")
 
 
 @dataclass(frozen=True, slots=True)
