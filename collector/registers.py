@@ -140,7 +140,7 @@ def decode(
         raw, nothing = _raw(layout.profile, register, words, offset)
         value = raw.astype(np.float64) * register.scale + register.offset
         if register.secondary and ratio is not None:
-            value *= _factor(name, ratio)
+            value *= factor(name, ratio)
         with np.errstate(invalid="ignore"):
             wrong = ~((value >= QUANTITIES[name].low) & (value <= QUANTITIES[name].high)) & ~nothing
         for row in np.flatnonzero(wrong):
@@ -170,7 +170,8 @@ def _raw(
     return packed.view(kind)[:, 0], nothing
 
 
-def _factor(quantity: str, ratio: Mapping[str, Floats]) -> Floats | float:
+def factor(quantity: str, ratio: Mapping[str, Floats]) -> Floats | float:
+    """Return what turns a quantity's secondary values into primary ones; `ratio` as in `decode`."""
     unit = QUANTITIES[quantity].unit
     ct, pt = ratio.get("ct", np.ones(1)), ratio.get("pt", np.ones(1))
     if unit in {"kWh", "kvarh", "kW", "kvar", "kVA"}:

@@ -2,16 +2,38 @@
 
 import heapq
 from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
 
 from collector.clock import Clock
-from collector.polls import Target
-from collector.settings import BusSettings
+
+
+class Patience(Protocol):
+    """How long a link waits for those that do not answer; its settings."""
+
+    @property
+    def backoff_min_s(self) -> float:
+        """First pause of a meter that does not answer."""
+
+    @property
+    def backoff_max_s(self) -> float:
+        """Longest such pause."""
+
+
+class Asked(Protocol):
+    """One meter of a link."""
+
+    @property
+    def every_s(self) -> float:
+        """Site seconds between two polls."""
+
+
+Meter = TypeVar("Meter", bound=Asked)
 
 _RECONNECT_S = 1.0
 """First pause after a refused connection: a gateway that restarts is back within seconds."""
 
 
-class Turns:
+class Turns(Generic[Meter]):
     """The order of polls on one bus.
 
     Meters are spread over their period at the start. A late poll is not caught up: the next is one
@@ -19,9 +41,7 @@ class Turns:
     `backoff_max_s`; one that answers with an error keeps its period, for it costs no waiting.
     """
 
-    def __init__(
-        self, bus: BusSettings, targets: Sequence[Target], clock: Clock, start: float
-    ) -> None:
+    def __init__(self, bus: Patience, targets: Sequence[Meter], clock: Clock, start: float) -> None:
         self.targets = targets
         self._bus = bus
         self._every = [clock.wall_seconds(one.every_s) for one in targets]
@@ -32,7 +52,7 @@ class Turns:
         self._refused = 0
 
     @property
-    def target(self) -> Target:
+    def target(self) -> Meter:
         """Whose turn is next."""
         return self.targets[self._queue[0][1]]
 

@@ -130,7 +130,7 @@ class ModbusReader:
                 link.close()
                 self._up.labels(bus.id).set(0)
 
-    async def _serve(self, bus: BusSettings, link: Link, turns: Turns) -> None:
+    async def _serve(self, bus: BusSettings, link: Link, turns: Turns[Target]) -> None:
         while not self._stop.is_set():
             wait = turns.next_in(self._loop.time())
             if wait > 0:
@@ -150,7 +150,7 @@ class ModbusReader:
             else:
                 turns.done(self._loop.time())
 
-    async def _connect(self, bus: BusSettings, link: Link, turns: Turns) -> bool:
+    async def _connect(self, bus: BusSettings, link: Link, turns: Turns[Target]) -> bool:
         connected = await link.connect()
         self._up.labels(bus.id).set(int(connected))
         if connected:
