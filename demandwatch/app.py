@@ -1,6 +1,5 @@
 """Wires the stages of one run: the only place that knows them all."""
 
-import fcntl
 import os
 from contextlib import ExitStack
 from datetime import timedelta
@@ -27,6 +26,7 @@ from dashboards.console.server import Console
 from dashboards.influx import InfluxSink
 from dashboards.sources import Sources
 from demandwatch import __version__
+from demandwatch.datafolder import lock
 from demandwatch.readers import Reader, problems, readers
 from demandwatch.settings import Configuration
 from demandwatch.supervise import Supervisor
@@ -36,10 +36,6 @@ from processors.live import Live
 
 SOFTWARE = f"demandwatch {__version__}"
 MAINTAIN_S = 300.0
-
-
-class DataFolderInUseError(OSError):
-    """Another process runs on this data folder."""
 
 
 class App:
@@ -64,8 +60,7 @@ class App:
     def _assemble(self) -> None:
         config, clock = self.config, self.clock
         data, now = config.data, clock.now
-        data.mkdir(parents=True, exist_ok=True)
-        self._open.callback(os.close, _lock(data / "lock"))
+        self._open.callback(os.close, lock(data))
         self.metrics, self.health = Metrics(), Health()
         self.journal = Journal(data / "journal.db", now, config.settings.collector.journal)
         self._open.callback(self.journal.close)
@@ -99,7 +94,7 @@ class App:
             self._start_sinks()
             self.couriers.start()
             self._open.callback(self.couriers.stop)
-            for source in readers(self.config, self._desk(), self.clock):
+            for source in self._readers():
                 source.start()
                 self._open.callback(source.stop)
                 self._sources.append(source)
@@ -162,6 +157,11 @@ class App:
 
     def _desk(self) -> Desk:
         return Desk(self.journal, self.rejects, self.metrics, self.health, self.clock.now)
+
+    def _readers(self) -> list[Reader]:
+        config = self.config
+        collector = config.settings.collector
+        return readers(collector, config.sites, config.profiles, self._desk(), self.clock)
 
     def _start_sinks(self) -> None:
         influx = self.config.settings.dashboards.influx
@@ -229,15 +229,3 @@ def evidence_sources(
         settings_sha256=config.digest,
         software=SOFTWARE,
     )
-
-
-def _lock(path: Path) -> int:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise DataFolderInUseError(
-            f"another demandwatch runs on {path.parent}: stop it, or set another `data` folder"
-        ) from error
-    return handle

@@ -22,10 +22,11 @@ from collector.simulator.modbus_meters import Device, Gateway, ModbusMeters
 from collector.simulator.publisher import Publisher
 from collector.site import ModbusSource
 from collector.sources.files import FileError, import_file, read_file
-from demandwatch.app import App, DataFolderInUseError
+from demandwatch.app import App
+from demandwatch.datafolder import DataFolderInUseError
 from demandwatch.options import Config, fail, loaded
-from demandwatch.running import until_stopped
 from demandwatch.settings import Configuration
+from demandwatch.signals import until_stopped
 
 Mapping = Annotated[Path, typer.Option(help="Mapping profile (YAML): what the columns mean.")]
 Meter = Annotated[

@@ -8,7 +8,8 @@ import typer
 
 from collector.clock import Clock
 from demandwatch import query
-from demandwatch.app import App, DataFolderInUseError
+from demandwatch.app import App
+from demandwatch.datafolder import DataFolderInUseError
 from demandwatch.options import Config, fail, loaded
 from demandwatch.settings import Configuration
 from demandwatch.table import show

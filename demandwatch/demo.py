@@ -24,8 +24,8 @@ from collector.simulator.publisher import Publisher
 from demandwatch import logs
 from demandwatch.app import App
 from demandwatch.options import fail, loaded
-from demandwatch.running import signals
 from demandwatch.settings import Configuration
+from demandwatch.signals import signals
 from demandwatch.summary import Shortfall, conclude, watch
 from processors import snapshot
 from processors.step import State

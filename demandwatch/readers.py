@@ -1,13 +1,15 @@
 """The sources of a run: which readers the settings and the sites' meters ask for."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from collector.clock import Clock
 from collector.intake import Desk
+from collector.profiles import Profile
+from collector.settings import CollectorSettings
+from collector.site import Site
 from collector.sources.modbus import ModbusReader
 from collector.sources.mqtt import MqttReader
-from demandwatch.settings import Configuration
 
 
 class Reader(Protocol):
@@ -20,10 +22,15 @@ class Reader(Protocol):
         """Stop reading and journal what was read."""
 
 
-def readers(config: Configuration, desk: Desk, clock: Clock) -> list[Reader]:
+def readers(
+    collector: CollectorSettings,
+    sites: Sequence[Site],
+    profiles: Mapping[str, Profile],
+    desk: Desk,
+    clock: Clock,
+) -> list[Reader]:
     """Return the readers, not yet started."""
-    collector = config.settings.collector
-    meters = [meter for site in config.sites for meter in site.meters]
+    meters = [meter for site in sites for meter in site.meters]
     ways = {meter.source.via for meter in meters}
     found: list[Reader] = []
     if collector.mqtt is not None:
@@ -33,8 +40,8 @@ def readers(config: Configuration, desk: Desk, clock: Clock) -> list[Reader]:
         found.append(
             ModbusReader(
                 collector.buses,
-                config.sites,
-                config.profiles,
+                sites,
+                profiles,
                 journal=desk.journal,
                 rejects=desk.rejects,
                 health=desk.health,

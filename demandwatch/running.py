@@ -1,44 +1,14 @@
 """`demandwatch run`: one system until a signal ends it."""
 
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import structlog
 
 from collector.clock import Clock
 from demandwatch.app import App
 from demandwatch.settings import Configuration, ConfigurationError, load
-
-Handler = Callable[[int, FrameType | None], None]
-
-
-@contextmanager
-def signals(**handlers: Callable[[], None]) -> Iterator[None]:
-    """Call a function on a signal, e.g. `signals(SIGTERM=stop.set)`; restores what was before."""
-    before = {}
-    for name, act in handlers.items():
-        number = signal.Signals[name]
-
-        def handle(_number: int, _frame: FrameType | None, act: Callable[[], None] = act) -> None:
-            act()
-
-        before[number] = signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def until_stopped(seconds: float | None = None) -> None:
-    """Wait for SIGINT or SIGTERM, at most `seconds`."""
-    over = threading.Event()
-    with signals(SIGINT=over.set, SIGTERM=over.set):
-        over.wait(seconds)
+from demandwatch.signals import signals
 
 
 def run(config: Configuration, clock: Clock, *, console: bool = True) -> None:

@@ -14,8 +14,9 @@ from collector.settings import CollectorSettings
 from collector.site import Site, Strict, Text
 from collector.yamlfile import Fault, Loaded, faults_of, load_yaml
 from dashboards.settings import DashboardsSettings
-from demandwatch.crosscheck import Place, crosscheck
+from demandwatch.crosscheck import crosscheck
 from demandwatch.draft import Draft
+from demandwatch.sitefiles import load_sites
 from processors.book import Book
 from processors.policy.load import Packs, load_packs
 from processors.policy.names import unknown_names
@@ -83,7 +84,7 @@ def load(path: Path) -> Configuration:
         raise ConfigurationError(faults or [Fault(path, 0, "", "is empty", "a settings file")])
     settings = _settings(path, loaded, faults)
     draft, home, main = Draft.of(loaded.data), path.parent, (path, loaded.lines)
-    sites, places = _sites(home / draft.sites, faults)
+    sites, places = load_sites(home / draft.sites, faults)
     profiles = load_profiles(home / draft.meter_profiles)
     packs, pack_faults = load_packs(home / draft.policy_folder)
     rules = load_rules(home / draft.rules, draft.channels)
@@ -122,29 +123,3 @@ def _digest(home: Path, files: Iterable[Path]) -> str:
         name = file.relative_to(home) if file.is_relative_to(home) else Path(file.name)
         whole.update(str(name).encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())
     return whole.hexdigest()
-
-
-def _sites(folder: Path, faults: list[Fault]) -> tuple[tuple[Site, ...], list[Place]]:
-    found: list[Site] = []
-    places: list[Place] = []
-    files = sorted(folder.glob("*.yaml"))
-    if not files:
-        faults.append(Fault(folder, 0, "sites", "has no site file", "*.yaml with a list `sites`"))
-    for file in files:
-        loaded = load_yaml(file)
-        faults += loaded.faults
-        if loaded.data is None:
-            continue
-        entries = loaded.data.get("sites") if isinstance(loaded.data, dict) else None
-        if not isinstance(entries, list):
-            faults.append(Fault(file, 1, "sites", "is absent", "a list of sites"))
-            continue
-        for index, entry in enumerate(entries):
-            try:
-                site = Site.model_validate(entry)
-            except ValidationError as error:
-                faults += faults_of(error, file, loaded.lines, ("sites", index), Site)
-                continue
-            places.append((file, loaded.lines.get(("sites", index), 0)))
-            found.append(site)
-    return tuple(found), places

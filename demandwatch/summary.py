@@ -14,7 +14,7 @@ from alerting.evidence.export import export
 from alerting.evidence.verify import verify
 from collector.clock import Clock
 from demandwatch.app import App
-from demandwatch.running import signals
+from demandwatch.signals import signals
 
 REFRESH_S = 0.5
 SILENT = timedelta(minutes=15)
