@@ -57,4 +57,4 @@ class Intake:
 
     def _durable(self, frame: pl.DataFrame, at: datetime) -> None:
         self._readings.labels(self._source).inc(frame.height)
-        self._desk.health.heard(frame["meter_id"].unique().to_list(), at)
+        self._desk.health.heard(frame["meter_id"].unique().to_list(), at, readings=frame)

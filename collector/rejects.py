@@ -8,6 +8,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,7 +54,11 @@ class Rejects:
     """Where every source reports the data it could not take."""
 
     def __init__(
-        self, path: Path | None, limit: int = 10_000, metrics: Metrics | None = None
+        self,
+        path: Path | None,
+        limit: int = 10_000,
+        metrics: Metrics | None = None,
+        listener: Callable[[Reason, str, datetime, int], None] = lambda *_: None,
     ) -> None:
         """Open the file.
 
@@ -61,10 +66,11 @@ class Rejects:
             path: SQLite file of its own; None keeps the notes in memory.
             limit: notes kept; the oldest go first.
             metrics: where `demandwatch_rejected_total{reason,source}` is counted.
+            listener: called with reason, subject, instant and count of each note.
         """
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        self._limit = limit
+        self._limit, self._listener = limit, listener
         self._file = sqlite3.connect(
             path or ":memory:", timeout=30, isolation_level=None, check_same_thread=False
         )
@@ -92,6 +98,7 @@ class Rejects:
     ) -> None:
         """Count and keep one note; from any thread."""
         self._metric.labels(reason.value, source).inc(count)
+        self._listener(reason, subject, at, count)
         micros = (at - _EPOCH) // timedelta(microseconds=1)
         note = (micros, reason.value, source, subject[:_EXCERPT_CHARS], _printable(excerpt), count)
         with self._lock:

@@ -209,7 +209,8 @@ class ModbusReader:
         for one in doubted:
             self._reject(Reason(one.reason), one.target.source, one.target.meter_id, one.excerpt)
         ids = [poll.target.meter_id for poll in polls]
-        self._health.heard(ids, self._clock.now(), [poll.response_ms for poll in polls])
+        took = [poll.response_ms for poll in polls]
+        self._health.heard(ids, self._clock.now(), took, frame)
         for source, count in Counter([poll.target.source for poll in polls]).items():
             self._polls.labels(source.removeprefix("modbus:"), "ok").inc(count)
 
