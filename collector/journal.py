@@ -6,32 +6,27 @@ stream of READING rows, and has one sequence number. Numbers only grow, also aft
 Several processes may append and read (an import beside a running collector); SQLite orders them.
 """
 
-import threading
+import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from sqlite3 import Connection
+from threading import Lock
 
 import polars as pl
-import structlog
 
-from collector import journalfile
+from collector import journalfile, journallost
+from collector.journalfile import Usage
+from collector.journalwriter import CHORE_BLOBS, Append, JournalError, Writer
+from collector.metrics import Metrics
 from collector.reading import KEY_SCHEMA, READING, conform, empty
 from collector.settings import JournalSettings
 
-LOG = structlog.get_logger()
-BLOB_ROWS = 50_000
-"""Rows a group is cut at, so that a reader never has to take more than about 10 MB at once."""
-_ENOUGH_ROWS = 1000  # a commit this large gains nothing from waiting for company
-_TRIM_BLOBS = 256  # deleted between two commits, so that trimming delays no acknowledgement
+__all__ = ["Batch", "Journal", "JournalError", "Usage"]
 _NO_END = 2**62
-
-
-class JournalError(RuntimeError):
-    """The journal could not make readings durable; they must not be acknowledged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +41,6 @@ class Batch:
     """READING, conformed."""
 
 
-@dataclass(slots=True)
-class _Append:
-    frame: pl.DataFrame
-    done: "Future[int]" = field(default_factory=Future)
-
-
-@dataclass(slots=True)
-class _Trim:
-    through: int
-    older_than: datetime
-    deleted: int = 0
-    done: "Future[int]" = field(default_factory=Future)
-
-
 class Journal:
     """Durable, ordered, bounded queue of readings between sources and the arithmetic."""
 
@@ -69,21 +50,22 @@ class Journal:
         now: Callable[[], datetime],
         settings: JournalSettings | None = None,
         connect: Callable[[Path], Connection] = journalfile.connect,
+        metrics: Metrics | None = None,
     ) -> None:
-        self._path = path
-        self._connect = connect
-        self._now = now
-        self._settings = settings or JournalSettings()
-        self._queue: list[_Append] = []
-        self._trims: list[_Trim] = []
-        self._queued_rows = 0
-        self._closing = False
-        self._state = threading.Condition()
-        self._writer: threading.Thread | None = None
+        """Open the file, or make it.
+
+        Raises:
+            OSError: the disk refuses, or it is no journal.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._reader = connect(path)
-        self._reading = threading.Lock()
-        self._last = 0  # newest commit of this process; only wakes those who wait
+        try:
+            self._reader = connect(path)
+        except sqlite3.Error as error:
+            raise OSError(f"{path}: {error}") from error
+        self._reading = Lock()
+        self._writer = Writer(
+            path, now, settings or JournalSettings(), connect, metrics or Metrics()
+        )
 
     def append(
         self, frame: pl.DataFrame, on_durable: Callable[[int], None] | None = None
@@ -96,27 +78,25 @@ class Journal:
 
         Returns:
             A future of the sequence number, done after commit and fsync. It fails with
-            `JournalError` if the disk refused: the rows are then not kept, and the source must
-            not acknowledge them. An empty frame is durable at once, as the newest number.
+            `JournalError` if the disk refused or the journal is held: the rows are then not kept,
+            and the source must not acknowledge them. An empty frame is durable at once, as the
+            newest number.
 
         Raises:
             JournalError: the journal is closed.
             ValueError: the frame is not READING.
         """
         _check(frame)
-        one = _Append(frame)
+        one = Append(frame)
         one.done.set_running_or_notify_cancel()  # what is queued can no longer be taken back
         if on_durable is not None:
             one.done.add_done_callback(lambda done: done.exception() or on_durable(done.result()))
         if frame.is_empty():
             one.done.set_result(self.last())
-            return one.done
-        with self._state:
-            self._state.wait_for(self._has_room)
-            self._open_for_writing()
-            self._queue.append(one)
-            self._queued_rows += frame.height
-            self._state.notify_all()
+        elif (held := self._writer.held) is not None:
+            one.done.set_exception(JournalError(held))
+        else:
+            self._writer.append(one)
         return one.done
 
     def read(self, after: int, max_rows: int, through: int | None = None) -> Batch:
@@ -132,8 +112,9 @@ class Journal:
             blobs = journalfile.select(self._reader, after, upper, max_rows)
         if not blobs:
             return Batch(after + 1, after, empty())
-        frame = journalfile.decode([data for _, data in blobs])
-        return Batch(blobs[0][0], blobs[-1][0], conform(frame))
+        frame = journalfile.decode(blobs, after, upper)
+        first, last = max(blobs[0].first, after + 1), min(blobs[-1].seq, upper)
+        return Batch(first, last, conform(frame))
 
     def wait(self, after: int, timeout_s: float) -> bool:
         """Return True as soon as something newer than `after` is durable, False after the time.
@@ -141,13 +122,14 @@ class Journal:
         Commits of this process wake it at once, those of another within 50 ms.
         """
         deadline = time.monotonic() + timeout_s
+        state = self._writer.state
         while self.last() <= after:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            with self._state:
-                if self._last <= after:
-                    self._state.wait(min(left, 0.05))
+            with state:
+                if self._writer.last <= after:
+                    state.wait(min(left, 0.05))
         return True
 
     def last(self) -> int:
@@ -155,105 +137,82 @@ class Journal:
         with self._reading:
             return journalfile.newest(self._reader)
 
-    def trim(self, through: int, older_than: datetime) -> int:
+    def trim(self, through: int, older_than: datetime, after: int = 0) -> int:
         """Delete blobs that are worked up and old; returns the number of readings deleted.
 
         Args:
             through: newest sequence number that may go.
             older_than: blobs written at or after this instant stay.
+            after: sequence numbers up to this one stay.
 
         Raises:
             JournalError: the disk refused, or the journal is closed.
         """
-        job = _Trim(through, older_than)
-        with self._state:
-            self._open_for_writing()
-            self._trims.append(job)
-            self._state.notify_all()
-        return job.done.result()
+
+        def some(connection: Connection) -> tuple[int, bool]:
+            blobs, rows = journalfile.delete(connection, after, through, older_than, CHORE_BLOBS)
+            return rows, blobs < CHORE_BLOBS
+
+        return self._writer.do(some)
+
+    def drop(self, after: int, through: int, since: datetime, cause: str) -> int:
+        """Give up a few of the oldest blobs of `after < seq <= through` for want of room.
+
+        What goes is noted in the same transaction: see `lost`.
+
+        Args:
+            after: sequence number already worked up.
+            through: newest sequence number that may go.
+            since: when the want of room began; notes of one episode and meter are one row.
+            cause: why, for the operator.
+
+        Returns:
+            How many readings were given up; 0: there was nothing.
+
+        Raises:
+            JournalError: the disk refused, or the journal is closed.
+        """
+        return self._writer.do(
+            lambda connection: (
+                journallost.drop(connection, after, through, CHORE_BLOBS, since, cause),
+                True,
+            )
+        )
+
+    def lost(self) -> pl.DataFrame:
+        """Return what was given up unread, schema `journallost.LOST`."""
+        with self._reading:
+            return journallost.lost(self._reader)
+
+    def hold(self, why: str | None) -> None:
+        """Refuse all appends with this reason until `hold(None)`."""
+        self._writer.held = why
+
+    @property
+    def trouble(self) -> str | None:
+        """Why readings are not taken at present: the disk refuses, or the journal is held."""
+        return self._writer.trouble or self._writer.held
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes of readings this process has made durable."""
+        return self._writer.written_bytes
+
+    def usage(self) -> Usage:
+        """Return the room the file takes."""
+        with self._reading:
+            return journalfile.usage(self._reader)
+
+    def oldest(self, after: int, through: int | None = None) -> datetime | None:
+        """Return when the first blob of `after < seq <= through` was written, None: none is."""
+        with self._reading:
+            return journalfile.oldest(self._reader, after, _NO_END if through is None else through)
 
     def close(self) -> None:
         """Commit what is queued, stop the writer and close the file."""
-        with self._state:
-            self._closing = True
-            self._state.notify_all()
-        if self._writer is not None:
-            self._writer.join()
+        self._writer.close()
         with self._reading:
             self._reader.close()
-
-    def _has_room(self) -> bool:
-        return self._closing or self._queued_rows < self._settings.queue_rows
-
-    def _open_for_writing(self) -> None:
-        """Start the writer with the first need; a process that only reads never has one."""
-        if self._closing:
-            raise JournalError("the journal is closed")
-        if self._writer is None:
-            self._writer = threading.Thread(target=self._write_all, name="journal")
-            self._writer.start()
-
-    def _write_all(self) -> None:
-        """Body of the writer thread: until closed and nothing is left."""
-        connection = self._connect(self._path)
-        try:
-            while (work := self._take()) is not None:
-                group, trim = work
-                if group:
-                    self._commit(connection, group)
-                if trim:
-                    self._trim_some(connection, trim)
-        finally:
-            connection.close()
-
-    def _take(self) -> tuple[list[_Append], _Trim | None] | None:
-        """Wait for work, linger for company, take up to BLOB_ROWS; None: closed and done."""
-        with self._state:
-            self._state.wait_for(lambda: self._queue or self._trims or self._closing)
-            if self._queue and not self._closing:
-                linger_s = self._settings.commit_within_ms / 1000
-                self._state.wait_for(self._ready, timeout=linger_s)
-            if not (self._queue or self._trims):
-                return None
-            count = rows = 0
-            for one in self._queue:
-                if count and rows + one.frame.height > BLOB_ROWS:
-                    break
-                count, rows = count + 1, rows + one.frame.height
-            group, self._queue = self._queue[:count], self._queue[count:]
-            self._queued_rows -= rows
-            self._state.notify_all()
-            return group, self._trims.pop(0) if self._trims else None
-
-    def _ready(self) -> bool:
-        return self._closing or self._queued_rows >= _ENOUGH_ROWS
-
-    def _commit(self, connection: Connection, group: list[_Append]) -> None:
-        try:
-            seq = journalfile.insert(connection, [one.frame for one in group], self._now())
-        except Exception as error:  # whatever it was, the sources must hear of it
-            LOG.exception("journal_refused", frames=len(group))
-            for one in group:
-                one.done.set_exception(JournalError(f"not durable: {error}"))
-            return
-        with self._state:
-            self._last = seq
-            self._state.notify_all()
-        for one in group:
-            one.done.set_result(seq)
-
-    def _trim_some(self, connection: Connection, job: _Trim) -> None:
-        try:
-            blobs, rows = journalfile.delete(connection, job.through, job.older_than, _TRIM_BLOBS)
-        except Exception as error:  # noqa: BLE001 - it is raised where trim() waits
-            job.done.set_exception(JournalError(f"cannot trim: {error}"))
-            return
-        job.deleted += rows
-        if blobs < _TRIM_BLOBS:
-            job.done.set_result(job.deleted)
-            return
-        with self._state:
-            self._trims.append(job)
 
 
 def _check(frame: pl.DataFrame) -> None:

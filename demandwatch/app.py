@@ -62,7 +62,9 @@ class App:
         data, now = config.data, clock.now
         self._open.callback(os.close, lock(data))
         self.metrics, self.health = Metrics(), Health()
-        self.journal = Journal(data / "journal.db", now, config.settings.collector.journal)
+        self.journal = Journal(
+            data / "journal.db", now, config.settings.collector.journal, metrics=self.metrics
+        )
         self._open.callback(self.journal.close)
         self.rejects = Rejects(data / "rejects.db", metrics=self.metrics)
         self._open.callback(self.rejects.close)
@@ -211,7 +213,8 @@ class App:
     def _not_ready(self) -> dict[str, str]:
         if not self._started:
             return {"start": "not all stages have started yet"}
-        return self.supervisor.problems() | problems(self._sources)
+        full = {"journal": self.journal.trouble} if self.journal.trouble else {}
+        return self.supervisor.problems() | problems(self._sources) | full
 
 
 def evidence_sources(

@@ -122,7 +122,7 @@ def test_trimming_spares_what_is_new_or_not_yet_worked_up_and_numbers_go_on(tmp_
 
 
 def test_trimming_more_than_one_portion(journal: Journal):
-    count = 2 * journal_module._TRIM_BLOBS + 5
+    count = 2 * journal_module.CHORE_BLOBS + 5
     for n in range(count):
         journal.append(readings(n, 1)).result(5)
     assert journal.trim(count, T0 + timedelta(days=1)) == count
