@@ -228,6 +228,7 @@ def evidence_sources(
         key=config.data / config.settings.alerting.evidence_key,
         now=clock.now,
         packs=config.packs,
+        profiles=config.profiles,
         settings=config.settings.processors.verdicts,
         settings_sha256=config.digest,
         software=SOFTWARE,

@@ -25,10 +25,14 @@ key.pub the public key (hex). The zip's closing comment seals every byte of the 
 验证 / Verify:  demandwatch evidence verify FILE [--key PUBLIC_KEY]
 
 The verifier needs no network and no database: it checks the seal and the hashes, computes the
-15-minute blocks and the verdict again from readings.csv, and says what differs.
-验证无需网络和数据库：核对封印与摘要，由 readings.csv 重新计算各区间与判定，并指出任何不符之处。
+15-minute blocks and the verdict again from readings.csv, decodes the register words again, and says
+what differs.
+验证无需网络和数据库：核对封印与摘要，重新解码寄存器原文，由 readings.csv 重新计算各区间与判定，
+并指出任何不符之处。
 
-readings.csv   raw readings, every version received 抄读
+readings.csv   raw readings, every version received 抄读; where the meter's source keeps them,
+               register_words are what the meter sent: FUNCTION:FIRST_REGISTER=HEX
+profiles.json  the register maps those words are decoded by 寄存器表
 intervals.csv  15-minute blocks with coverage, quality and flags 区间
 finding.json   the verdict computed from them 判定
 alert.json, timeline.json, rule.json, site.json, policy.json, scope.json

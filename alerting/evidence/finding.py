@@ -27,6 +27,8 @@ class Doubt(StrEnum):
     MUCH_ESTIMATED = "much_estimated"
     LIMIT_NOT_DECLARED = "limit_not_declared"
     """Nobody is on record as having declared the contract demand or the quota."""
+    REGISTER_WORDS_DISAGREE = "register_words_disagree"
+    """A kept register word decodes to another value than the reading made of it."""
     DISPUTED = "disputed"
     """The enterprise disputes the alert and nobody has settled it."""
     DISPUTE_ACCEPTED = "dispute_accepted"

@@ -15,8 +15,9 @@ from alerting.evidence.recompute import SLACK
 from alerting.ledger import Alert, Ledger, LedgerError
 from alerting.rules import Rule
 from alerting.subjects import Subject
+from collector.profiles import Profile
 from collector.reading import conform
-from collector.site import Site
+from collector.site import ModbusSource, Site
 from processors.interval import INTERVAL
 from processors.policy.load import Packs
 from processors.policy.pack import TablePack
@@ -55,6 +56,8 @@ class EvidenceSources:
     """Private key that seals; made on first use."""
     now: Callable[[], datetime]
     packs: Packs = field(default_factory=Packs)
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    """Register maps by id."""
     settings: VerdictSettings = field(default_factory=VerdictSettings)
     settings_sha256: str = "0" * 64
     """Digest of the whole settings in force."""
@@ -85,6 +88,7 @@ def gather(alert_id: str, sources: EvidenceSources) -> Material:
         readings=_readings(sources.history, meters, start, end),
         intervals=_intervals(sources.history, meters, start, end),
         packs=tuple(_packs(rule, alert, sources.packs)),
+        profiles=tuple(_profiles(site, sources.profiles)),
     )
 
 
@@ -139,3 +143,10 @@ def _packs(rule: Rule, alert: Alert, packs: Packs) -> Iterable[TablePack]:
     if pack is not None:
         kept = tuple(one for one in pack.rows if one.id == row.get("row_id"))
         yield pack.model_copy(update={"rows": kept})
+
+
+def _profiles(site: Site, known: Mapping[str, Profile]) -> Iterable[Profile]:
+    """Return the register maps that the site's meters are read by, each once."""
+    sources = (meter.source for meter in site.meters)
+    used = {one.profile for one in sources if isinstance(one, ModbusSource)}
+    return (known[name] for name in sorted(used & known.keys()))

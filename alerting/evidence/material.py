@@ -12,6 +12,7 @@ from alerting.acts import Act, Link
 from alerting.evidence.tables import from_csv, to_csv
 from alerting.notices import plain
 from alerting.rules import Rule
+from collector.profiles import Profile
 from collector.reading import READING
 from collector.site import Site, Strict
 from processors.interval import INTERVAL
@@ -46,6 +47,8 @@ class Material:
     """Schema INTERVAL, latest revisions in the scope at the export."""
     packs: tuple[TablePack, ...] = ()
     """The edition a verdict names, cut down to the row it names; empty for other alerts."""
+    profiles: tuple[Profile, ...] = ()
+    """Register maps of the site's Modbus meters: what `register_words` are decoded by."""
 
     def row(self) -> dict[str, object]:
         """Return the values that fired the alert."""
@@ -63,9 +66,10 @@ class Material:
 
 
 _PACKS: TypeAdapter[tuple[TablePack, ...]] = TypeAdapter(tuple[TablePack, ...])
+_PROFILES: TypeAdapter[tuple[Profile, ...]] = TypeAdapter(tuple[Profile, ...])
 FILES = (
-    "alert.json", "timeline.json", "rule.json", "site.json", "policy.json", "scope.json",
-    "readings.csv", "intervals.csv",
+    "alert.json", "timeline.json", "rule.json", "site.json", "profiles.json", "policy.json",
+    "scope.json", "readings.csv", "intervals.csv",
 )  # fmt: skip
 """The files the verdict is recomputed from."""
 
@@ -79,6 +83,9 @@ def to_files(material: Material) -> dict[str, bytes]:
         "site.json": to_json(material.site.model_dump(mode="json", by_alias=True)),
         "policy.json": to_json(
             _PACKS.dump_python(material.packs, mode="json", by_alias=True, exclude_defaults=True)
+        ),
+        "profiles.json": to_json(
+            _PROFILES.dump_python(material.profiles, mode="json", exclude_defaults=True)
         ),
         "scope.json": to_json(material.scope.model_dump(mode="json")),
         "readings.csv": to_csv(material.readings),
@@ -102,6 +109,7 @@ def of_files(files: Mapping[str, bytes]) -> Material:
         site=Site.model_validate(loaded["site.json"]),
         scope=Scope.model_validate(loaded["scope.json"]),
         packs=_PACKS.validate_python(loaded["policy.json"]),
+        profiles=_PROFILES.validate_python(loaded["profiles.json"]),
         readings=from_csv(files["readings.csv"], READING),
         intervals=from_csv(files["intervals.csv"], INTERVAL),
     )

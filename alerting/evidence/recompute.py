@@ -8,6 +8,7 @@ import polars as pl
 
 from alerting.evidence.finding import Doubt, Finding, Outcome
 from alerting.evidence.material import Material
+from alerting.evidence.meter_words import word_differences
 from alerting.notices import plain
 from alerting.rules import Compiled
 from alerting.site_blocks import contracts, meter_blocks, site_blocks
@@ -182,6 +183,7 @@ def _finding(
     whole = {
         Doubt.METER_NOT_VERIFIED: verified and not _verified(material.site, day_at),
         **doubts,
+        Doubt.REGISTER_WORDS_DISAGREE: bool(word_differences(material, limit=1)),
         Doubt.DISPUTED: handling == "disputed",
         Doubt.DISPUTE_ACCEPTED: handling == "dispute_accepted",
     }

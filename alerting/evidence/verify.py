@@ -12,6 +12,7 @@ from alerting.evidence.export import finding_of
 from alerting.evidence.finding import Finding, same
 from alerting.evidence.manifest import FORMAT, Manifest, differences
 from alerting.evidence.material import Material, of_files
+from alerting.evidence.meter_words import word_differences
 from alerting.evidence.recompute import block_differences, blocks, recompute
 from alerting.evidence.seal import fingerprint, signed_by
 from alerting.notices import alert_id as id_of
@@ -35,6 +36,8 @@ class Report:
     manifest: Manifest | None
     key: str
     """Fingerprint of the sealing key; empty if there is none."""
+    words: int = 0
+    """Readings whose register words were decoded again."""
 
 
 def verify(path: Path, trusted_key: bytes | None = None) -> Report:
@@ -54,14 +57,13 @@ def verify(path: Path, trusted_key: bytes | None = None) -> Report:
         return Report(False, (f"the file {error}",), (), None, None, "")
     wrong = _seal(container, trusted_key)
     manifest = _manifest(container, wrong)
-    verdict, notes = _content(container, manifest, wrong)
+    verdict, notes, words = _content(container, manifest, wrong)
     if trusted_key is None:
         notes.insert(
             0, f"sealed by key {fingerprint(container.public)}; not compared with a trusted one"
         )
-    return Report(
-        not wrong, tuple(wrong), tuple(notes), verdict, manifest, fingerprint(container.public)
-    )
+    key = fingerprint(container.public)
+    return Report(not wrong, tuple(wrong), tuple(notes), verdict, manifest, key, words)
 
 
 def _seal(container: Opened, trusted_key: bytes | None) -> list[str]:
@@ -96,7 +98,7 @@ def _manifest(container: Opened, wrong: list[str]) -> Manifest | None:
 
 def _content(
     container: Opened, manifest: Manifest | None, wrong: list[str]
-) -> tuple[Finding | None, list[str]]:
+) -> tuple[Finding | None, list[str], int]:
     """Check what the files say; faults go to `wrong`, the rest is returned."""
     try:
         material = of_files(container.files)
@@ -108,8 +110,8 @@ def _content(
         wrong += _acts(material, manifest)
     except (KeyError, ValueError, TypeError, StopIteration, pl.exceptions.PolarsError) as error:
         wrong.append(f"the content cannot be read: {type(error).__name__}: {error}")
-        return None, []
-    return verdict, _notes(material, verdict)
+        return None, [], 0
+    return verdict, _notes(material, verdict), material.readings["register_words"].count()
 
 
 def _acts(material: Material, manifest: Manifest | None) -> list[str]:
@@ -159,9 +161,9 @@ def _position(links: tuple[Link, ...], manifest: Manifest, alert_id: str) -> lis
 
 
 def _notes(material: Material, verdict: Finding) -> list[str]:
-    """Return where figures were corrected since the alert fired."""
+    """Return what register words say otherwise, and which figures were corrected since."""
     fired = material.row()
-    notes = []
+    notes = word_differences(material)
     for name in ("demand_kw", "energy_kwh", "contract_demand_kw", "quota_kwh", "actual"):
         before, now = fired.get(name), verdict.row.get(name)
         known = isinstance(before, float) and isinstance(now, float)

@@ -9,6 +9,7 @@ ADDRESS: Both = ("地址", "Address")
 ALERT: Both = ("告警编号", "Alert")
 TEXT: Both = ("告警内容", "What fired")
 METER: Both = ("电表", "Meter")
+RAW: Both = ("保存寄存器原文的抄读", "Readings with their register words")
 VERDICT: Both = ("由抄读重新计算的结果", "Computed from the readings")
 RULE: Both = ("规则", "Rule")
 REASON: Both = ("原因", "Reason")
@@ -73,6 +74,10 @@ REASONS: dict[str, Both] = {
     "coverage_below_minimum": ("数据覆盖率不足", "coverage below the minimum"),
     "much_estimated": ("估算电量过多", "too much energy is estimated"),
     "limit_not_declared": ("合同需量或限额无申报单位", "nobody declared the limit"),
+    "register_words_disagree": (
+        "寄存器原文与抄读值不符",
+        "register words decode to other values than the readings",
+    ),
     "disputed": ("企业有异议，尚未处理", "disputed and not settled"),
     "dispute_accepted": ("异议成立", "the dispute was accepted"),
     "not_in_readings": ("此类告警不能由区间电量复算", "closed blocks cannot decide this alert"),

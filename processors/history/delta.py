@@ -110,6 +110,7 @@ class Table:
                 self._delta or str(self._path),
                 rows,
                 mode="append",
+                schema_mode="merge",  # a later version's new columns are null in older files
                 partition_by=[shape.part],
                 configuration=self._configuration() if self._delta is None else None,
                 writer_properties=_WRITER,
@@ -203,6 +204,7 @@ class Table:
             delta,
             rows.with_columns(part.alias(name)),
             mode="overwrite",
+            schema_mode="merge",
             predicate=f"{name} = '{files['part'][0]}'",
             writer_properties=_WRITER,
             post_commithook_properties=_NO_HOOKS,

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import shutil
 import signal
 import socket
@@ -92,7 +93,9 @@ def test_it_ends_by_itself_and_goes_on_where_it_ended(demo):
         other.bind(("127.0.0.1", taken))
         other.listen()
         said = demo.call(*words(demo, "--headless", "--for", "30")).decode()
-    assert "exported and verified" in said
+    proof = re.search(r"exported and verified, (\d+) polls decoded again", said)
+    assert proof
+    assert int(proof[1]) > 0, "the package holds no register words"
     told = next(line for line in said.splitlines() if "console" in line)
     port = int(told.rsplit(":", 1)[1].strip(" │"))
     assert taken < port <= taken + 20

@@ -1,5 +1,6 @@
 """The tables on disk: tidied without loss, verdicts kept once, old files removed only when due."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -125,3 +126,26 @@ def test_reading_leaves_no_file_open(tmp_path):
     for _ in range(20):
         History.open_readonly(tmp_path).intervals(T0, T0 + 90 * BLOCK)
     assert len(list(folder.iterdir())) <= before + 2
+
+
+@pytest.mark.parametrize("tidied", [False, True])
+def test_a_table_of_an_earlier_version_takes_rows_with_new_columns(tmp_path, tidied):
+    shape = SHAPES["readings"]
+    older = dict(shape.schema)
+    del older["register_words"]
+    Table(tmp_path / "t", replace(shape, schema=older)).append(
+        readings(METERS, T0, 3).select(list(older))
+    )
+    table = Table(tmp_path / "t", shape)
+    words = readings(METERS, T0 + HOUR, 3).with_columns(register_words=pl.lit("3:0=0001"))
+    for _ in range(2):
+        table.append(words)
+        table.refresh()
+    if tidied:
+        assert table.tidy(Tidy(open_files=2)) > 0
+        table.refresh()
+    found = Table(tmp_path / "t", shape, readonly=True)
+    rows = found.read(found.files())
+    assert rows.height == 20 * 3 * 3
+    assert rows.filter(pl.col("measured_at") >= T0 + HOUR)["register_words"].null_count() == 0
+    assert rows.filter(pl.col("measured_at") < T0 + HOUR)["register_words"].null_count() == 60
