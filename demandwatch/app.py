@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Event
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import polars as pl
 import structlog
@@ -22,11 +23,10 @@ from collector.intake import Desk
 from collector.journal import Journal
 from collector.metrics import Metrics
 from collector.rejects import Rejects
-from dashboards.console.server import Console
-from dashboards.influx import InfluxSink
 from dashboards.sources import Sources
 from demandwatch import __version__
 from demandwatch.datafolder import lock
+from demandwatch.evidence_sources import evidence_sources
 from demandwatch.readers import Reader, problems, readers
 from demandwatch.settings import Configuration
 from demandwatch.supervise import Supervisor
@@ -34,7 +34,9 @@ from processors.engine import Engine
 from processors.history.store import History
 from processors.live import Live
 
-SOFTWARE = f"demandwatch {__version__}"
+if TYPE_CHECKING:
+    from dashboards.console.server import Console
+
 MAINTAIN_S = 300.0
 
 
@@ -168,6 +170,8 @@ class App:
     def _start_sinks(self) -> None:
         influx = self.config.settings.dashboards.influx
         if influx is not None:
+            from dashboards.influx import InfluxSink  # noqa: PLC0415 - most runs have none
+
             cursor = self.config.data / "influx.cursor"
             sink = InfluxSink(
                 influx, self.history, self.config.book, cursor, self.metrics, self.config.sites
@@ -183,7 +187,9 @@ class App:
         while not stop.wait(MAINTAIN_S):
             self.history.maintain()
 
-    def _console(self) -> Console:
+    def _console(self) -> "Console":
+        from dashboards.console.server import Console  # noqa: PLC0415 - loads for a second
+
         config, evidence = self.config, self.evidence()
         exports = config.data / "exports"
 
@@ -215,21 +221,3 @@ class App:
             return {"start": "not all stages have started yet"}
         full = {"journal": self.journal.trouble} if self.journal.trouble else {}
         return self.supervisor.problems() | problems(self._sources) | full
-
-
-def evidence_sources(
-    config: Configuration, clock: Clock, history: History, ledger: Ledger
-) -> EvidenceSources:
-    """Return where evidence packages are made from, in this process or beside a running one."""
-    return EvidenceSources(
-        history=history,
-        ledger=ledger,
-        sites={site.id: site for site in config.sites},
-        key=config.data / config.settings.alerting.evidence_key,
-        now=clock.now,
-        packs=config.packs,
-        profiles=config.profiles,
-        settings=config.settings.processors.verdicts,
-        settings_sha256=config.digest,
-        software=SOFTWARE,
-    )

@@ -1,105 +1,74 @@
-"""The command line; `demandwatch COMMAND --help` reads like a manual."""
+"""The command line; `demandwatch COMMAND --help` reads like a manual.
 
-from pathlib import Path
+A command's module is imported when the command is called: `demandwatch query` need not wait for web
+pages, drivers and simulators to load.
+"""
+
+import importlib
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from typer._click import Command, Context  # what the groups below are typed with
+from typer.core import TyperGroup
 
-from collector.clock import Clock
-from demandwatch import __version__, logs, query
-from demandwatch.commands_data import import_, replay
-from demandwatch.commands_evidence import evidence
-from demandwatch.commands_grafana import grafana
-from demandwatch.commands_policy import policy
-from demandwatch.demo import demo
-from demandwatch.options import Config, fail, loaded
-from demandwatch.running import run as run_system
+from demandwatch import __version__
+
+COMMANDS = {
+    "demo": "demandwatch.demo:demo",
+    "run": "demandwatch.commands_run:run",
+    "check": "demandwatch.commands_run:check",
+    "query": "demandwatch.commands_query:query_",
+    "import": "demandwatch.commands_data:import_",
+    "replay": "demandwatch.commands_data:replay",
+    "evidence": "demandwatch.commands_evidence:evidence",
+    "policy": "demandwatch.commands_policy:policy",
+    "grafana": "demandwatch.commands_grafana:grafana",
+}
+"""Command -> where it is: a function, or a group of commands."""
+
+
+class Commands(TyperGroup):
+    """The commands of COMMANDS, each loaded at its first use."""
+
+    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - the base's signature
+        """Return the names, in the order of the help."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        """Return the command, or None if there is none of the name."""
+        if cmd_name not in self.commands and cmd_name in COMMANDS:
+            module, _, name = COMMANDS[cmd_name].partition(":")
+            found = getattr(importlib.import_module(module), name)
+            self.add_command(_command(found, cmd_name), cmd_name)
+        elif cmd_name not in COMMANDS:  # a slip: the suggestion is chosen among all that are loaded
+            for name in COMMANDS:
+                self.get_command(ctx, name)
+        return super().get_command(ctx, cmd_name)
+
+
+def _command(found: object, name: str) -> Command:
+    if isinstance(found, typer.Typer):
+        group = typer.main.get_command(found)
+        group.name = name
+        return group
+    one = typer.Typer(add_completion=False, rich_markup_mode="rich")
+    one.command(name)(found)  # type: ignore[type-var]  # COMMANDS names functions and groups only
+    return typer.main.get_command(one)
+
 
 app = typer.Typer(
     name="demandwatch",
+    cls=Commands,
     help="Electricity demand-side monitoring: meters in; load curves, verdicts, evidence out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
-app.add_typer(evidence, name="evidence")
-app.add_typer(policy, name="policy")
-app.add_typer(grafana, name="grafana")
-app.command("demo")(demo)
-app.command("import")(import_)
-app.command("replay")(replay)
-
-
-@app.command()
-def run(
-    config: Config,
-    log_json: Annotated[bool, typer.Option("--log-json", help="Logs as JSON lines.")] = False,
-    no_console: Annotated[bool, typer.Option("--no-console", help="No pages, no API.")] = False,
-    clock: Annotated[
-        str,
-        typer.Option(
-            help="Run on another clock, as `demandwatch replay --via modbus` prints it: "
-            "SITE_TIME@WALL_TIME*SPEED."
-        ),
-    ] = "",
-) -> None:
-    """Read the meters, work up the readings, judge, tell, show; until Ctrl-C or SIGTERM.
-
-    SIGHUP reads the settings anew; faulty ones are reported and change nothing.
-    """
-    logs.configure(json=log_json)
-    settings = loaded(config)
-    try:
-        chosen = Clock.parse(clock) if clock else Clock.real()
-        run_system(settings, chosen, console=not no_console)
-    except (OSError, ValueError) as error:
-        fail(error)
-
-
-@app.command()
-def check(config: Config) -> None:
-    """Check all settings; print every fault with file, line, key and what is allowed.
-
-    Exit status 1 if there is a fault.
-    """
-    found = loaded(config)
-    meters = found.book.meters.height
-    Console().print(
-        f"{config}: no fault: {len(found.sites)} sites, {meters} meters, "
-        f"{len(found.profiles)} meter profiles, {len(found.rules)} rules"
-    )
-
-
-@app.command("query")
-def query_(
-    table: Annotated[query.Table, typer.Argument(help="What to ask for.")],
-    config: Config,
-    meter: Annotated[list[str] | None, typer.Option(help="Only this meter; repeatable.")] = None,
-    site: Annotated[list[str] | None, typer.Option(help="Only this site; repeatable.")] = None,
-    start: Annotated[str | None, typer.Option("--from", help="Day or instant; included.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Day or instant; excluded.")] = None,
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", help="Answer with what was known at this instant.")
-    ] = None,
-    format_: Annotated[query.Format, typer.Option("--format")] = query.Format.TABLE,
-    out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
-) -> None:
-    """Ask history and ledger, beside a running system or without it.
-
-    Times without an offset are local to the first site. Machine formats carry UTC.
-    """
-    settings = loaded(config)
-    asked = query.Question(tuple(meter or ()), tuple(site or ()), start, end, as_of)
-    try:
-        query.write(query.ask(table, asked, settings), format_, out)
-    except (OSError, ValueError) as error:
-        fail(error)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        Console().print(f"demandwatch {__version__}")
+        typer.echo(f"demandwatch {__version__}")
         raise typer.Exit
 
 

@@ -10,7 +10,7 @@ from alerting.evidence.export import export
 from alerting.evidence.verify import Report, verify
 from alerting.ledger import Ledger, LedgerError
 from collector.clock import Clock
-from demandwatch.app import evidence_sources
+from demandwatch.evidence_sources import evidence_sources
 from demandwatch.options import Config, fail, loaded
 from processors.history.store import History
 

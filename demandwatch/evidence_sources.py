@@ -1,0 +1,28 @@
+"""Where evidence packages are made from, in a running system or beside it."""
+
+from alerting.evidence.gather import EvidenceSources
+from alerting.ledger import Ledger
+from collector.clock import Clock
+from demandwatch import __version__
+from demandwatch.settings import Configuration
+from processors.history.store import History
+
+SOFTWARE = f"demandwatch {__version__}"
+
+
+def evidence_sources(
+    config: Configuration, clock: Clock, history: History, ledger: Ledger
+) -> EvidenceSources:
+    """Return where evidence packages are made from, in this process or beside a running one."""
+    return EvidenceSources(
+        history=history,
+        ledger=ledger,
+        sites={site.id: site for site in config.sites},
+        key=config.data / config.settings.alerting.evidence_key,
+        now=clock.now,
+        packs=config.packs,
+        profiles=config.profiles,
+        settings=config.settings.processors.verdicts,
+        settings_sha256=config.digest,
+        software=SOFTWARE,
+    )
