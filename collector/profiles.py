@@ -9,17 +9,12 @@ from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from collector.quantity import QUANTITIES
 from collector.site import Identifier, Strict
+from collector.words import WORDS, Order, Type, modulus_of
 from collector.yamlfile import Fault, faults_of, load_yaml
-
-WORDS: dict[str, int] = {
-    "u16": 1, "s16": 1, "u32": 2, "s32": 2, "f32": 2, "u64": 4, "s64": 4, "f64": 4,
-}  # fmt: skip
-"""16-bit words each register type fills."""
 
 MAX_REGISTERS = 125
 """Most registers one response can carry (Modbus Application Protocol V1.1b3, 6.3 and 6.4)."""
 
-Order = Literal["big", "little"]
 Address = Annotated[int, Field(ge=0, le=65535)]
 
 
@@ -30,13 +25,13 @@ def _known(name: str) -> str:
 
 
 class Register(Strict):
-    """One quantity of the meter: value = (raw number x scale + offset) x ratio."""
+    """One quantity: value = (raw number x scale x 10^scale_register + offset) x ratio."""
 
     quantity: Annotated[str, AfterValidator(_known)]
     """Column of READING it fills; the unit after scaling is the column's."""
     address: Address
     """Protocol address of the first word, counted from 0 (a datasheet's 30001 or 40001 is 0)."""
-    type: Literal["u16", "s16", "u32", "s32", "u64", "s64", "f32", "f64"]
+    type: Type
     function: Literal[3, 4] | None = None
     """3 holding, 4 input registers; None: the profile's."""
     word_order: Order | None = None
@@ -44,6 +39,9 @@ class Register(Strict):
     byte_order: Order | None = None
     """Bytes inside a word; the protocol says big, a few meters differ; None: the profile's."""
     scale: float = 1.0
+    scale_register: Address | None = None
+    """Where the meter tells the power of ten (signed 16-bit, SunSpec style); read in the same
+    request and by the same function as the value. 0x8000 there means "no value"."""
     offset: float = 0.0
     sentinels: tuple[int, ...] = ()
     """Raw words, as one unsigned number, that mean "no value", e.g. 0x7FFFFFFF."""
@@ -52,12 +50,13 @@ class Register(Strict):
     group: str = ""
     """Registers of one group are read in one request, so that they belong to one moment."""
     modulus: Annotated[float, Field(gt=0)] | None = None
-    """Value, after scaling, at which a counter rolls over to 0; None: not stated by the maker."""
+    """Value, after scaling, at which a counter rolls over to 0, where the maker states one; None:
+    the width of the type decides (see `rollover`)."""
     note: str = ""
 
     @model_validator(mode="after")
     def _inside(self) -> "Register":
-        if self.address + WORDS[self.type] > 65536:
+        if self.end > 65536:
             raise ValueError("a register must end at address 65535 or before")
         if self.scale == 0:
             raise ValueError("`scale` other than 0")
@@ -67,6 +66,56 @@ class Register(Strict):
     def end(self) -> int:
         """First address behind the register."""
         return self.address + WORDS[self.type]
+
+    @property
+    def rollover(self) -> float | None:
+        """Value, after scaling, at which the counter starts again at 0; None: not known.
+
+        Stated by the maker, else what an unsigned or decimal register of this width can hold.
+        """
+        if self.modulus is not None or self.scale_register is not None:
+            return self.modulus
+        width = modulus_of(self.type)
+        return None if width is None else width * abs(self.scale)
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """First address and first address behind what must be read for this value."""
+        if self.scale_register is None:
+            return self.address, self.end
+        return min(self.address, self.scale_register), max(self.end, self.scale_register + 1)
+
+
+class Identity(Strict):
+    """Who the meter says it is: read by hand or by the integrator's tools, never as a quantity."""
+
+    what: Literal["maker", "model", "serial_number", "firmware", "hardware"]
+    address: Address
+    type: Literal["ascii"] | Type
+    words: Annotated[int, Field(ge=1, le=64)] | None = None
+    """Length of `ascii`; the other types know theirs."""
+    function: Literal[3, 4] | None = None
+    """None: the profile's."""
+    word_order: Order | None = None
+    byte_order: Order | None = None
+    expect: tuple[str | int, ...] = ()
+    """What meters of this profile answer, whole; empty: anything."""
+    prefix: str = ""
+    """What the text of an `ascii` answer begins with."""
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _length(self) -> "Identity":
+        if (self.type == "ascii") != (self.words is not None):
+            raise ValueError("`words` for type ascii, and for no other")
+        if self.address + self.size > 65536:
+            raise ValueError("a register must end at address 65535 or before")
+        return self
+
+    @property
+    def size(self) -> int:
+        """How many words it fills."""
+        return self.words or WORDS[self.type]
 
 
 class Profile(Strict):
@@ -81,9 +130,15 @@ class Profile(Strict):
     byte_order: Order = "big"
     max_registers: Annotated[int, Field(ge=4, le=MAX_REGISTERS)] = MAX_REGISTERS
     """Most registers the meter answers in one request; the bus may say less."""
+    max_gap: Annotated[int, Field(ge=0, le=124)] | None = None
+    """Most unused registers that may be read along: 0 where the meter refuses a request that
+    touches one it does not have; None: the bus decides."""
     forbidden: tuple[tuple[Address, Address], ...] = ()
     """Address ranges, first and last, that must not be read along: some meters answer none."""
     registers: tuple[Register, ...] = Field(min_length=1)
+    identity: tuple[Identity, ...] = ()
+    note: str = ""
+    """What is not certain, what was left out and why, and how the meter must be set."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Profile":
@@ -116,9 +171,17 @@ class Profile(Strict):
         found: dict[str, tuple[int, int, int]] = {}
         for one in self.registers:
             name = one.group or f"<{one.quantity}>"
-            _, first, end = found.get(name, (0, one.address, one.end))
-            found[name] = (self.function_of(one), min(first, one.address), max(end, one.end))
+            low, high = one.span
+            _, first, end = found.get(name, (0, low, high))
+            found[name] = (self.function_of(one), min(first, low), max(end, high))
         return found
+
+    def rollover_of(self, quantity: str) -> tuple[float, bool] | None:
+        """Return (value at which the register starts again at 0, secondary), None if not known."""
+        for one in self.registers:
+            if one.quantity == quantity and one.rollover is not None:
+                return one.rollover, one.secondary
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ class Reason(StrEnum):
     """NaN or infinity."""
     OUT_OF_RANGE = "out_of_range"
     """Beyond what `collector/quantity.py` holds plausible."""
+    BAD_DIGITS = "bad_digits"
+    """A register of decimal digits (BCD, mod10) that holds something else."""
     UNKNOWN_QUANTITY = "unknown_quantity"
     """A key that is no quantity; the rest of its reading is kept."""
     NO_QUANTITY = "no_quantity"

@@ -1,21 +1,20 @@
-"""Registers: which blocks to read, and what the words mean; pure, vectorised over polls.
+"""Registers: which blocks to read, and what the words mean; pure, vectorised over polls."""
 
-Modbus Application Protocol V1.1b3, 4.2: a word is sent most significant byte first; the order of
-the words of longer numbers is the maker's choice, hence a setting of the profile.
-"""
-
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collector.profiles import WORDS, Profile, Register
+from collector.profiles import Profile, Register
 from collector.quantity import QUANTITIES
+from collector.words import WORDS, Bools, Floats, Order, Words, pack, pack_bits, unpack
 
-Words = NDArray[np.uint16]
-Floats = NDArray[np.float64]
-_NUMPY = {"u": ">u", "s": ">i", "f": ">f"}
+NO_SCALE = 0x8000
+"""In a scale register: the value is not implemented (SunSpec Device Information Model, sunssf)."""
+_LARGEST_POWER = 10
+"""SunSpec allows powers of ten from -10 to 10."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,8 @@ class Plan:
     """Words of all blocks together."""
     offsets: tuple[int, ...]
     """Of each register of the profile, in its order: index of its first word."""
+    scales: tuple[int | None, ...]
+    """Of each register: index of its scale register; None: it has none."""
 
 
 def plan(profile: Profile, max_registers: int = 125, max_gap: int = 8) -> Plan:
@@ -48,12 +49,15 @@ def plan(profile: Profile, max_registers: int = 125, max_gap: int = 8) -> Plan:
     Args:
         profile: the register map.
         max_registers: most registers in one request on this bus; the meter may allow fewer.
-        max_gap: unused registers read along rather than starting another request.
+        max_gap: unused registers read along rather than starting another request; the meter may
+            allow fewer.
 
     Raises:
         ValueError: a group is longer than `max_registers`.
     """
     limit = min(max_registers, profile.max_registers)
+    if profile.max_gap is not None:
+        max_gap = min(max_gap, profile.max_gap)
     blocks: list[Block] = []
     for name, (function, first, end) in sorted(profile.spans().items(), key=lambda x: x[1]):
         if end - first > limit:
@@ -80,7 +84,13 @@ def arranged(profile: Profile, blocks: Sequence[Block]) -> Plan:
         profile,
         tuple(blocks),
         sum(block.count for block in blocks),
-        tuple(_offset(blocks, profile.function_of(r), r) for r in profile.registers),
+        tuple(_offset(blocks, profile.function_of(r), r, r.address) for r in profile.registers),
+        tuple(
+            None
+            if r.scale_register is None
+            else _offset(blocks, profile.function_of(r), r, r.scale_register)
+            for r in profile.registers
+        ),
     )
 
 
@@ -96,14 +106,16 @@ def _clear(block: Block, forbidden: Sequence[tuple[int, int]]) -> bool:
     return not any(low < end and block.start <= high for low, high in forbidden)
 
 
-def _offset(blocks: Sequence[Block], function: int, register: Register) -> int:
+def _offset(blocks: Sequence[Block], function: int, register: Register, address: int) -> int:
+    """Return where `address` lies in the block that holds all of `register`."""
+    first, behind = register.span
     before = 0
     for block in blocks:
         start, end = block.start, block.start + block.count
-        if block.function == function and start <= register.address and register.end <= end:
-            return before + register.address - start
+        if block.function == function and start <= first and behind <= end:
+            return before + address - start
         before += block.count
-    raise ValueError(f"profile {'{'}profile_id{'}'}: no block holds {register.quantity}")
+    raise AssertionError(f"no block holds {register.quantity}: a bug of plan()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +126,9 @@ class Doubt:
     """Which poll of the batch."""
     quantity: str
     reason: str
-    """`not_finite` or `out_of_range`."""
+    """`not_finite`, `out_of_range`, or `bad_digits`: words that are no decimal number."""
     value: float
+    """What was read; of bad digits, the words as one unsigned number."""
 
 
 def decode(
@@ -135,39 +148,62 @@ def decode(
     """
     values: dict[str, Floats] = {}
     doubts: list[Doubt] = []
-    for register, offset in zip(layout.profile.registers, layout.offsets, strict=True):
+    rows = zip(layout.profile.registers, layout.offsets, layout.scales, strict=True)
+    for register, offset, scale in rows:
         name = register.quantity
-        raw, nothing = _raw(layout.profile, register, words, offset)
-        value = raw.astype(np.float64) * register.scale + register.offset
+        part = words[:, offset : offset + WORDS[register.type]]
+        raw = unpack(register.type, part, *_orders(layout.profile, register))
+        value, nothing = raw.number * register.scale, _is_one_of(raw.unsigned, register.sentinels)
+        if scale is not None:
+            value, nothing = _scaled(value, nothing, words[:, scale])
+        if register.offset:
+            value += register.offset
         if register.secondary and ratio is not None:
             value *= factor(name, ratio)
-        with np.errstate(invalid="ignore"):
-            wrong = ~((value >= QUANTITIES[name].low) & (value <= QUANTITIES[name].high)) & ~nothing
-        for row in np.flatnonzero(wrong):
-            reason = "out_of_range" if np.isfinite(value[row]) else "not_finite"
-            doubts.append(Doubt(int(row), name, reason, float(value[row])))
-        value[nothing | wrong] = np.nan
+        fits = (value >= QUANTITIES[name].low) & (value <= QUANTITIES[name].high)
+        if raw.bad is not None:
+            fits &= ~raw.bad
+            value[raw.bad] = raw.unsigned[raw.bad]
+        if not fits.all():
+            wrong = ~fits if nothing is None else ~fits & ~nothing
+            doubts += _doubts(name, value, wrong, raw.bad)
+            value[wrong] = np.nan
+        if nothing is not None:
+            value[nothing] = np.nan
         values[name] = value
     return values, doubts
 
 
-def _raw(
-    profile: Profile, register: Register, words: Words, offset: int
-) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """Return the register's numbers and where they are sentinels."""
-    size = WORDS[register.type]
-    part = words[:, offset : offset + size]
-    if (register.word_order or profile.word_order) == "little":
-        part = part[:, ::-1]
-    if (register.byte_order or profile.byte_order) == "little":
-        part = part.byteswap()
-    packed = np.ascontiguousarray(part, dtype=">u2")
-    kind = f"{_NUMPY[register.type[0]]}{2 * size}"
-    unsigned = packed.view(f">u{2 * size}")[:, 0]
-    nothing = np.zeros(len(words), dtype=bool)
-    for sentinel in register.sentinels:
-        nothing |= unsigned == np.uint64(sentinel)
-    return packed.view(kind)[:, 0], nothing
+def _orders(profile: Profile, register: Register) -> tuple[Order, Order]:
+    return register.word_order or profile.word_order, register.byte_order or profile.byte_order
+
+
+def _is_one_of(unsigned: NDArray[np.generic], sentinels: Sequence[int]) -> Bools | None:
+    """Return where a sentinel stands, None if the register has none."""
+    found: Bools | None = None
+    for one in sentinels:
+        here = unsigned == np.uint64(one)
+        found = here if found is None else found | here
+    return found
+
+
+def _scaled(value: Floats, nothing: Bools | None, told: Words) -> tuple[Floats, Bools | None]:
+    """Apply the power of ten the meter tells; one that SunSpec forbids makes the value infinite."""
+    none = told == NO_SCALE
+    power = told.view(np.int16).astype(np.float64)
+    allowed = np.abs(power) <= _LARGEST_POWER
+    value = np.where(allowed, value * 10.0 ** np.where(allowed, power, 0.0), np.inf)
+    return value, none if nothing is None else none | nothing
+
+
+def _doubts(name: str, value: Floats, wrong: Bools, bad: Bools | None) -> list[Doubt]:
+    found = []
+    for row in np.flatnonzero(wrong).tolist():
+        reason = "out_of_range" if np.isfinite(value[row]) else "not_finite"
+        if bad is not None and bad[row]:
+            reason = "bad_digits"
+        found.append(Doubt(row, name, reason, float(value[row])))
+    return found
 
 
 def factor(quantity: str, ratio: Mapping[str, Floats]) -> Floats | float:
@@ -183,26 +219,50 @@ def encode(profile: Profile, values: Mapping[str, float | None]) -> dict[tuple[i
     """Return the words a meter would show: (function, address) -> word; for simulated meters.
 
     A quantity that is absent or None shows the register's first sentinel, else 0. Integers are
-    rounded, and wrap at the width of the register as a real counter does. Ratios are not applied.
+    rounded, and wrap at the width of the register as a real counter does. A scale register shows
+    the finest power of ten that holds all its values. Ratios are not applied.
     """
     image: dict[tuple[int, int], int] = {}
+    powers = _powers(profile, values)
     for register in profile.registers:
-        size = WORDS[register.type]
+        function, orders = profile.function_of(register), _orders(profile, register)
         value = values.get(register.quantity)
+        step = register.scale
+        if register.scale_register is not None:
+            power = powers[function, register.scale_register]
+            image[function, register.scale_register] = NO_SCALE if power is None else power % 65536
+            step *= 10.0 ** (power or 0)
         if value is None:
             raw = register.sentinels[0] if register.sentinels else 0
-            data = raw.to_bytes(2 * size, "big")
-        elif register.type[0] == "f":
-            number = (value - register.offset) / register.scale
-            data = np.array(number, dtype=f">f{2 * size}").tobytes()
+            words = pack_bits(raw, WORDS[register.type], *orders)
         else:
-            number = round((value - register.offset) / register.scale)
-            data = (number % (1 << (16 * size))).to_bytes(2 * size, "big")
-        pairs = [data[i : i + 2] for i in range(0, 2 * size, 2)]
-        if (register.word_order or profile.word_order) == "little":
-            pairs.reverse()
-        order = register.byte_order or profile.byte_order
-        for index, pair in enumerate(pairs):
-            key = (profile.function_of(register), register.address + index)
-            image[key] = int.from_bytes(pair, order)
+            words = pack(register.type, (value - register.offset) / step, *orders)
+        image |= {(function, register.address + i): word for i, word in enumerate(words)}
     return image
+
+
+def _powers(
+    profile: Profile, values: Mapping[str, float | None]
+) -> dict[tuple[int, int], int | None]:
+    """Return the power of ten of each scale register; None where none of its values is given."""
+    found: dict[tuple[int, int], int | None] = {}
+    for one in profile.registers:
+        if one.scale_register is None:
+            continue
+        key, value = (profile.function_of(one), one.scale_register), values.get(one.quantity)
+        if value is None:
+            found.setdefault(key, None)
+            continue
+        room = abs((value - one.offset) / one.scale) / 10 ** _digits(one.type)
+        needed = math.ceil(math.log10(room)) if room > 10.0**-_LARGEST_POWER else -_LARGEST_POWER
+        least = found.get(key)
+        found[key] = needed if least is None else max(least, needed)
+    return found
+
+
+def _digits(kind: str) -> int:
+    """Return how many decimal digits a register of this type holds at least."""
+    if kind[0] == "f":
+        return 6
+    bits = 16 * WORDS[kind]
+    return bits // 4 if kind[:3] == "bcd" else math.floor((bits - 1) * math.log10(2))

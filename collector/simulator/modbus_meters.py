@@ -161,9 +161,9 @@ def _memory(
         4: [SimData(0, datatype=DataType.REGISTERS)],
     }
     for function in areas:
-        own = [one for one in profile.registers if profile.function_of(one) == function]
+        own = [span[1:] for span in profile.spans().values() if span[0] == function]
         if own:
-            first, end = min(r.address for r in own), max(r.end for r in own)
+            first, end = min(low for low, _ in own), max(high for _, high in own)
             areas[function] = [SimData(first, count=end - first, datatype=DataType.REGISTERS)]
     bits = [SimData(0, values=False, datatype=DataType.BITS)]
     return bits, list(bits), areas[3], areas[4]

@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from collector.profiles import WORDS, Profile, Register
+from collector.profiles import Profile, Register
 from collector.registers import Block, decode, encode, plan
 
 POWER = "power_kw"
@@ -61,35 +59,6 @@ def test_a_group_is_never_split():
     assert plan(profile(*rows), 4, 8).blocks == (Block(3, 0, 1), Block(3, 3, 4))
     with pytest.raises(ValueError, match="group power needs 4 registers"):
         plan(profile(*rows), 3, 8)
-
-
-integers = {
-    "u16": (0, 0xFFFF), "s16": (-0x8000, 0x7FFF), "u32": (0, 2**32 - 1),
-    "s32": (-(2**31), 2**31 - 1), "u64": (0, 2**52), "s64": (-(2**52), 2**52),
-}  # fmt: skip
-
-
-@given(
-    kind=st.sampled_from(sorted(integers)),
-    word_order=st.sampled_from(["big", "little"]),
-    byte_order=st.sampled_from(["big", "little"]),
-    data=st.data(),
-)
-def test_what_is_encoded_is_decoded(kind, word_order, byte_order, data):
-    raw = data.draw(st.integers(*integers[kind]))
-    row = {"quantity": POWER, "address": 7, "type": kind, "scale": 1e-10}
-    p = profile(row | {"word_order": word_order, "byte_order": byte_order})
-    value = raw * 1e-10
-    values, doubts = decode(plan(p), words_of(plan(p), {POWER: value}))
-    assert values[POWER][0] == pytest.approx(value, rel=1e-15)
-    assert not doubts
-
-
-@given(st.floats(-5e6, 5e6, width=32), st.sampled_from(["f32", "f64"]))
-def test_floats_are_decoded(value, kind):
-    p = profile({"quantity": POWER, "address": 1, "type": kind, "word_order": "little"})
-    values, _ = decode(plan(p), words_of(plan(p), {POWER: value}))
-    assert values[POWER][0] == value
 
 
 def test_known_words_of_a_datasheet():
@@ -150,7 +119,3 @@ def test_ratios_multiply_what_is_behind_the_transformers():
         "voltage_a_v": 10_000.0,
         "frequency_hz": 50.0,
     }
-
-
-def test_word_counts_match_the_protocol():
-    assert {k: int(k[1:]) // 16 for k in WORDS} == WORDS
