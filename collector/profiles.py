@@ -42,6 +42,9 @@ class Register(Strict):
     scale_register: Address | None = None
     """Where the meter tells the power of ten (signed 16-bit, SunSpec style); read in the same
     request and by the same function as the value. 0x8000 there means "no value"."""
+    plus: tuple[Address, ...] = ()
+    """Further registers of the same kind whose numbers are added, where a meter tells a total by
+    its parts only, e.g. one register a tariff. Sentinels and bad digits of a part are the sum's."""
     offset: float = 0.0
     sentinels: tuple[int, ...] = ()
     """Raw words, as one unsigned number, that mean "no value", e.g. 0x7FFFFFFF."""
@@ -56,7 +59,7 @@ class Register(Strict):
 
     @model_validator(mode="after")
     def _inside(self) -> "Register":
-        if self.end > 65536:
+        if self.span[1] > 65536:
             raise ValueError("a register must end at address 65535 or before")
         if self.scale == 0:
             raise ValueError("`scale` other than 0")
@@ -71,19 +74,22 @@ class Register(Strict):
     def rollover(self) -> float | None:
         """Value, after scaling, at which the counter starts again at 0; None: not known.
 
-        Stated by the maker, else what an unsigned or decimal register of this width can hold.
+        Stated by the maker, else what an unsigned or decimal register of this width can hold; a sum
+        of registers has none, for each part starts again by itself.
         """
-        if self.modulus is not None or self.scale_register is not None:
-            return self.modulus
+        if self.modulus is not None or self.scale_register is not None or self.plus:
+            return None if self.plus else self.modulus
         width = modulus_of(self.type)
         return None if width is None else width * abs(self.scale)
 
     @property
     def span(self) -> tuple[int, int]:
         """First address and first address behind what must be read for this value."""
+        starts = (self.address, *self.plus)
+        first, behind = min(starts), max(starts) + WORDS[self.type]
         if self.scale_register is None:
-            return self.address, self.end
-        return min(self.address, self.scale_register), max(self.end, self.scale_register + 1)
+            return first, behind
+        return min(first, self.scale_register), max(behind, self.scale_register + 1)
 
 
 class Identity(Strict):

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from collector.registers import Block, Words
+from collector.registers import Block
+from collector.words import Words
 
 _PART = re.compile(r"([34]):(\d{1,5})=((?:[0-9A-F]{4})+)")
 _WORDS = r"=[0-9A-F]+"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from collector.profiles import Profile, Register
 from collector.quantity import QUANTITIES
-from collector.words import WORDS, Bools, Floats, Order, Words, pack, pack_bits, unpack
+from collector.words import WORDS, Bools, Floats, Order, Raw, Words, pack, pack_bits, unpack
 
 NO_SCALE = 0x8000
 """In a scale register: the value is not implemented (SunSpec Device Information Model, sunssf)."""
@@ -34,8 +34,9 @@ class Plan:
     blocks: tuple[Block, ...]
     width: int
     """Words of all blocks together."""
-    offsets: tuple[int, ...]
-    """Of each register of the profile, in its order: index of its first word."""
+    offsets: tuple[tuple[int, ...], ...]
+    """Of each register of the profile, in its order: index of its first word, then of each part
+    that is added."""
     scales: tuple[int | None, ...]
     """Of each register: index of its scale register; None: it has none."""
 
@@ -80,16 +81,17 @@ def arranged(profile: Profile, blocks: Sequence[Block]) -> Plan:
     Raises:
         ValueError: no block holds one of the registers.
     """
+
+    def at(register: Register, address: int) -> int:
+        return _offset(blocks, profile.function_of(register), register, address)
+
     return Plan(
         profile,
         tuple(blocks),
         sum(block.count for block in blocks),
-        tuple(_offset(blocks, profile.function_of(r), r, r.address) for r in profile.registers),
+        tuple(tuple(at(r, start) for start in (r.address, *r.plus)) for r in profile.registers),
         tuple(
-            None
-            if r.scale_register is None
-            else _offset(blocks, profile.function_of(r), r, r.scale_register)
-            for r in profile.registers
+            None if r.scale_register is None else at(r, r.scale_register) for r in profile.registers
         ),
     )
 
@@ -149,11 +151,10 @@ def decode(
     values: dict[str, Floats] = {}
     doubts: list[Doubt] = []
     rows = zip(layout.profile.registers, layout.offsets, layout.scales, strict=True)
-    for register, offset, scale in rows:
+    for register, offsets, scale in rows:
         name = register.quantity
-        part = words[:, offset : offset + WORDS[register.type]]
-        raw = unpack(register.type, part, *_orders(layout.profile, register))
-        value, nothing = raw.number * register.scale, _is_one_of(raw.unsigned, register.sentinels)
+        raw, nothing = _raw(layout.profile, register, words, offsets)
+        value = raw.number * register.scale
         if scale is not None:
             value, nothing = _scaled(value, nothing, words[:, scale])
         if register.offset:
@@ -172,6 +173,21 @@ def decode(
             value[nothing] = np.nan
         values[name] = value
     return values, doubts
+
+
+def _raw(
+    profile: Profile, register: Register, words: Words, offsets: Sequence[int]
+) -> tuple[Raw, Bools | None]:
+    """Return the register's numbers, its parts added, and where a sentinel stands."""
+    size, orders = WORDS[register.type], _orders(profile, register)
+    found = [unpack(register.type, words[:, at : at + size], *orders) for at in offsets]
+    whole, nothing = found[0], _is_one_of(found[0].unsigned, register.sentinels)
+    for part in found[1:]:
+        bad = None if whole.bad is None or part.bad is None else whole.bad | part.bad
+        whole = Raw(whole.number + part.number, whole.unsigned, bad)
+        silent = _is_one_of(part.unsigned, register.sentinels)
+        nothing = silent if nothing is None or silent is None else nothing | silent
+    return whole, nothing
 
 
 def _orders(profile: Profile, register: Register) -> tuple[Order, Order]:
@@ -220,7 +236,8 @@ def encode(profile: Profile, values: Mapping[str, float | None]) -> dict[tuple[i
 
     A quantity that is absent or None shows the register's first sentinel, else 0. Integers are
     rounded, and wrap at the width of the register as a real counter does. A scale register shows
-    the finest power of ten that holds all its values. Ratios are not applied.
+    the finest power of ten that holds all its values; a sum is shown by its first part, the others
+    are 0. Ratios are not applied.
     """
     image: dict[tuple[int, int], int] = {}
     powers = _powers(profile, values)
@@ -238,6 +255,8 @@ def encode(profile: Profile, values: Mapping[str, float | None]) -> dict[tuple[i
         else:
             words = pack(register.type, (value - register.offset) / step, *orders)
         image |= {(function, register.address + i): word for i, word in enumerate(words)}
+        for start in register.plus:
+            image |= {(function, start + i): 0 for i in range(len(words))}
     return image
 
 
