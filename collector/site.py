@@ -68,7 +68,19 @@ class MqttSource(Strict):
 
     via: Literal["mqtt"] = "mqtt"
     mapping: str = "canonical"
-    """Payload mapping profile; `canonical` is the product's own JSON."""
+    """A file in the payload-mappings folder, without its ending; `canonical` is the product's own
+    JSON on the meter's own topic."""
+    device: Annotated[str, Field(max_length=256, pattern=r"^[^+#\x00-\x1f]*$")] = ""
+    """The name the device gives itself in its topic or payload; Sparkplug: `group/node/device`, or
+    `group/node` where the node itself is the meter. Not for `canonical`."""
+    topic: Annotated[str, Field(max_length=1024)] = ""
+    """Instead of the mapping's topic, where the device was set to another one."""
+    zone: str = ""
+    """IANA zone of the device's wall clock, where the mapping's times have no offset. Not taken
+    from the site: many devices leave the factory with another zone."""
+    side: Literal["primary", "secondary"] | None = None
+    """Where the mapping's maker leaves it open: whether the values are primary ones or those behind
+    the transformers, which are then multiplied by the ratios in force."""
 
 
 class ModbusSource(Strict):
@@ -80,10 +92,6 @@ class ModbusSource(Strict):
     profile: Identifier
     """A file in the meter-profiles folder, without its ending."""
     poll_every_s: Annotated[float, Field(gt=0, le=3600)] = 15.0
-    timeout_s: Annotated[float, Field(gt=0, le=60)] | None = None
-    """Longest wait for one answer of this meter; absent: the bus's."""
-    retries: Annotated[int, Field(ge=0, le=10)] | None = None
-    """Repetitions of an unanswered request to this meter; absent: the bus's."""
     keep_raw: bool = False
     """Keep the register words beside each reading: evidence then shows what the meter itself said,
     and its verifier decodes it anew. A poll of 40 registers takes some 200 bytes more."""

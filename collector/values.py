@@ -36,7 +36,7 @@ def numbers(name: str, values: Sequence[object]) -> tuple[Floats, Mask | None, F
         odd = np.array([type(one) not in _NUMBERS for one in values])
         faults.append((Reason.NOT_A_NUMBER, odd))
         values = [None if bad else one for one, bad in zip(values, odd, strict=True)]
-    column = np.array(values, dtype=np.float64)
+    column = _floats(values)
     quantity = QUANTITIES[name]
     plausible = (column >= quantity.low) & (column <= quantity.high)
     if plausible.all():
@@ -60,7 +60,7 @@ def instants(values: Sequence[object], now: datetime) -> tuple[npt.NDArray[np.in
     if text:
         micros[text] = _iso([str(values[i]) for i in text])
     if digits:
-        micros[digits] = np.array([values[i] for i in digits], dtype=np.float64) * 1000
+        micros[digits] = _floats([values[i] for i in digits]) * 1000
     absent = np.array([one is None for one in values], dtype=bool)
     unreadable = ~np.isfinite(micros) & ~absent
     late = micros > _micros(now + FUTURE_TOLERANCE)
@@ -73,6 +73,21 @@ def instants(values: Sequence[object], now: datetime) -> tuple[npt.NDArray[np.in
         (Reason.TIME_BEFORE_2000, early & ~unreadable),
     ]
     return np.where(usable, micros, 0).round().astype(np.int64), faults
+
+
+def _floats(values: Sequence[object]) -> Floats:
+    """Return numbers as floats, None as NaN and integers beyond every float as infinity."""
+    try:
+        return np.array(values, dtype=np.float64)
+    except OverflowError:
+        return np.array([_float(one) for one in values], dtype=np.float64)
+
+
+def _float(value: object) -> float:
+    try:
+        return float("nan") if value is None else float(value)  # type: ignore[arg-type]  # a number
+    except OverflowError:
+        return float("inf")
 
 
 def _iso(texts: list[str]) -> Floats:

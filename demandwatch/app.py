@@ -165,7 +165,10 @@ class App:
     def _readers(self) -> list[Reader]:
         config = self.config
         collector = config.settings.collector
-        return readers(collector, config.sites, config.profiles, self._desk(), self.clock)
+        desk, payloads = self._desk(), config.payloads
+        return readers(
+            collector, config.sites, config.profiles, desk, self.clock, payloads, config.data
+        )
 
     def _start_sinks(self) -> None:
         influx = self.config.settings.dashboards.influx

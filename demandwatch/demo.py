@@ -3,7 +3,7 @@
 import json
 import shutil
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -172,15 +172,7 @@ def _pointed_at(config: Configuration, broker: Broker, ports: dict[str, int]) ->
     )
     collector = CollectorSettings(mqtt=mqtt, buses=buses, journal=old.journal)
     settings = config.settings.model_copy(update={"collector": collector})
-    return Configuration(
-        config.path,
-        settings,
-        config.sites,
-        config.profiles,
-        config.packs,
-        config.rules,
-        config.digest,
-    )
+    return replace(config, settings=settings)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Draft:
 
     sites: str
     meter_profiles: str
+    payload_mappings: str
     policy_folder: str
     rules: str
     channels: frozenset[str]
@@ -35,6 +36,7 @@ class Draft:
         return cls(
             sites=_text(_at(data, "sites"), "sites"),
             meter_profiles=_text(_at(data, "meter_profiles"), "meter-profiles"),
+            payload_mappings=_text(_at(data, "payload_mappings"), "payload-mappings"),
             policy_folder=_text(
                 _at(data, "processors", "policy_folder"), ProcessorsSettings().policy_folder
             ),

@@ -1,13 +1,16 @@
 """The sources of a run: which readers the settings and the sites' meters ask for."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from collector.clock import Clock
 from collector.intake import Desk
+from collector.payloads.mapping import CANONICAL, PayloadMapping
+from collector.payloads.routes import Routes
 from collector.profiles import Profile
 from collector.settings import CollectorSettings
-from collector.site import Site
+from collector.site import MqttSource, Site
 from collector.sources.modbus import ModbusReader
 from collector.sources.mqtt import MqttReader
 
@@ -28,14 +31,32 @@ def readers(
     profiles: Mapping[str, Profile],
     desk: Desk,
     clock: Clock,
+    payloads: Mapping[str, PayloadMapping],
+    data: Path,
 ) -> list[Reader]:
-    """Return the readers, not yet started."""
+    """Return the readers, not yet started.
+
+    Args:
+        collector: broker and buses.
+        sites: whose meters are read.
+        profiles: register maps by id.
+        desk: where readings go.
+        clock: when to poll.
+        payloads: payload mappings by id.
+        data: folder for what a reader must remember.
+    """
     meters = [meter for site in sites for meter in site.meters]
     ways = {meter.source.via for meter in meters}
     found: list[Reader] = []
     if collector.mqtt is not None:
-        known = frozenset(one.id for one in meters if one.source.via == "mqtt")
-        found.append(MqttReader(collector.mqtt, known, desk))
+        known = frozenset(
+            one.id
+            for one in meters
+            if isinstance(one.source, MqttSource) and one.source.mapping == CANONICAL
+        )
+        routes = Routes(sites, payloads)
+        memory = data / "mqtt-subscriptions.json"
+        found.append(MqttReader(collector.mqtt, known, desk, routes, memory))
     if "modbus" in ways:
         found.append(
             ModbusReader(

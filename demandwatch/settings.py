@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from alerting.rules import Compiled, load_rules
 from alerting.settings import AlertingSettings
+from collector.payloads.mapping import PayloadMapping, load_payload_mappings
 from collector.profiles import Profile, load_profiles
 from collector.settings import CollectorSettings
 from collector.site import Site, Strict, Text
@@ -16,6 +17,7 @@ from collector.yamlfile import Fault, Loaded, faults_of, load_yaml
 from dashboards.settings import DashboardsSettings
 from demandwatch.crosscheck import crosscheck
 from demandwatch.draft import Draft
+from demandwatch.payloadcheck import payload_faults
 from demandwatch.sitefiles import load_sites
 from processors.book import Book
 from processors.policy.load import Packs, load_packs
@@ -34,6 +36,8 @@ class Settings(Strict):
     """Folder of site files (*.yaml), each with a list under `sites`."""
     meter_profiles: str = "meter-profiles"
     """Folder of Modbus register maps (*.yaml)."""
+    payload_mappings: str = "payload-mappings"
+    """Folder of MQTT payload mappings (*.yaml); needed if a meter names one."""
     collector: CollectorSettings = CollectorSettings()
     processors: ProcessorsSettings = ProcessorsSettings()
     alerting: AlertingSettings = AlertingSettings()
@@ -48,6 +52,7 @@ class Configuration:
     settings: Settings
     sites: tuple[Site, ...]
     profiles: Mapping[str, Profile]
+    payloads: Mapping[str, PayloadMapping]
     packs: Packs
     rules: tuple[Compiled, ...]
     digest: str
@@ -86,16 +91,25 @@ def load(path: Path) -> Configuration:
     draft, home, main = Draft.of(loaded.data), path.parent, (path, loaded.lines)
     sites, places = load_sites(home / draft.sites, faults)
     profiles = load_profiles(home / draft.meter_profiles)
+    payloads = load_payload_mappings(home / draft.payload_mappings)
     packs, pack_faults = load_packs(home / draft.policy_folder)
     rules = load_rules(home / draft.rules, draft.channels)
-    faults += [*profiles.faults, *pack_faults, *rules.faults]
+    faults += [*profiles.faults, *payloads.faults, *pack_faults, *rules.faults]
     faults += crosscheck(draft.collector, sites, places, set(profiles.by_id), main)
+    faults += payload_faults(draft.collector, sites, places, payloads.by_id)
     faults += unknown_names(draft.processors, sites, places, packs, main)
     if settings is None or faults:
         raise ConfigurationError(faults)
     files = _files(path, settings)
     return Configuration(
-        path, settings, sites, profiles.by_id, packs, rules.rules, _digest(home, files)
+        path,
+        settings,
+        sites,
+        profiles.by_id,
+        payloads.by_id,
+        packs,
+        rules.rules,
+        _digest(home, files),
     )
 
 
@@ -111,6 +125,7 @@ def _files(path: Path, settings: Settings) -> list[Path]:
     folders = (
         settings.sites,
         settings.meter_profiles,
+        settings.payload_mappings,
         settings.processors.policy_folder,
         settings.alerting.rules,
     )

@@ -24,9 +24,10 @@ ONE_USER = {
     "amqtt": {"collector/simulator/broker.py"},
     "grafana_client": {"dashboards/grafana/push.py"},
     "yaml": {"collector/yamlfile.py"},
+    "google": {"collector/payloads/sparkplug.py"},
     "uvicorn": {"dashboards/console/server.py"},
     "paho": {"collector/sources/mqttlink.py", "collector/simulator/publisher.py"},
-    "pymodbus": {"collector/sources/modbusclient.py"},
+    "pymodbus": {"collector/sources/modbuslink.py", "collector/simulator/modbus_meters.py"},
 }
 """Third-party client: the files that may import it."""
 

@@ -4,17 +4,22 @@ The broker's session is persistent, so whatever was not acknowledged when we fel
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 
 import structlog
 
-from collector.decode import Message
 from collector.intake import Desk, Intake
+from collector.payloads.foreign import Foreign
+from collector.payloads.routes import Routes
+from collector.rows import Message
 from collector.settings import MqttSettings
+from collector.sources.mqttinbox import Load
 from collector.sources.mqttlink import BrokerError, Connection
+from collector.sources.mqttsession import Subscriptions
 
 LOG = structlog.get_logger()
 _FIRST_PAUSE_S = 1.0
@@ -35,12 +40,33 @@ class MqttStatus:
 class MqttReader:
     """Reads the broker for ever in a thread of its own, and reconnects for ever."""
 
-    def __init__(self, settings: MqttSettings, known: frozenset[str], desk: Desk) -> None:
+    def __init__(
+        self,
+        settings: MqttSettings,
+        known: frozenset[str],
+        desk: Desk,
+        routes: Routes | None = None,
+        memory: Path | None = None,
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            settings: the broker.
+            known: meters that may speak the canonical JSON.
+            desk: where readings go.
+            routes: the meters that have a payload mapping.
+            memory: file of the session's subscriptions; None: a changed list of topics leaves the
+                older ones subscribed.
+        """
         self._settings = settings
         self._desk = desk
-        self._intake = Intake(desk, known, "mqtt", settings.max_payload_bytes)
+        self._foreign = Foreign(routes, self._publish) if routes else None
+        limit = settings.max_payload_bytes
+        self._intake = Intake(desk, known, "mqtt", limit, self._foreign)
+        self._subscriptions = Subscriptions(settings, routes.wanted if routes else (), memory)
+        self._load = Load(settings.receive_maximum)
+        self._connection: Connection | None = None
         self._stopping = threading.Event()
-        self._wake: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._run, name="mqtt")
         self._status = MqttStatus()
         self._last_message_at: datetime | None = None
@@ -54,7 +80,8 @@ class MqttReader:
     def stop(self) -> None:
         """Journal and acknowledge what has been received, then disconnect; within 6 s."""
         self._stopping.set()
-        self._wake()
+        if (connection := self._connection) is not None:
+            connection.wake()
         self._thread.join()
 
     def status(self) -> MqttStatus:
@@ -68,6 +95,9 @@ class MqttReader:
     def _run(self) -> None:
         pause_s = _FIRST_PAUSE_S
         while not self._stopping.is_set():
+            if self._load.full:  # what the broker would send again is still in our memory
+                self._stopping.wait(_FIRST_PAUSE_S)
+                continue
             error = self._serve()
             if error is None:
                 break
@@ -83,10 +113,12 @@ class MqttReader:
     def _serve(self) -> str | None:
         """Serve one connection; returns why it ended, None if we ended it."""
         try:
-            connection = Connection(self._settings, self._take, lambda: self._note(connected=True))
+            connection = Connection(
+                self._settings, self._subscriptions, self._take, self._up, self._load
+            )
         except (OSError, ValueError) as error:  # a password or certificate file is missing
             return str(error)
-        self._wake = connection.wake
+        self._connection = connection
         try:
             connection.serve(self._stopping)
         except (BrokerError, OSError) as error:
@@ -98,6 +130,16 @@ class MqttReader:
         finally:
             connection.close()
         return None
+
+    def _up(self) -> None:
+        self._note(connected=True)
+        if self._foreign is not None:
+            self._foreign.begin(self._desk.now())
+
+    def _publish(self, topic: str, payload: bytes) -> None:
+        """Send a command to a device; on the reader's thread, while it is connected."""
+        if self._connection is not None:
+            self._connection.publish(topic, payload)
 
     def _take(self, messages: Sequence[Message]) -> "Future[int]":
         self._last_message_at = self._desk.now()

@@ -1,9 +1,9 @@
 """One connection to a broker; the one user of paho-mqtt in the product's readers.
 
 The owner's thread runs it: read what the socket holds, hand it over in bulk, acknowledge what has
-become durable. Nothing is shared with other threads but a queue of finished commits and a socket
-pair that wakes the loop. A connection object is used once: an acknowledgement that comes too late
-dies with it, and can never name another message that has since been given the same id.
+become durable. Nothing is shared with other threads but a queue of finished commits, the count of
+what is under way, and a socket pair that wakes the loop. A connection is used once: a late
+acknowledgement dies with it, and can never name another message that was given the same id.
 """
 
 import selectors
@@ -24,16 +24,19 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from collector.decode import Message
+from collector.payloads.routes import Wanted
+from collector.reason import Reason
+from collector.rows import Message
 from collector.settings import MqttSettings
+from collector.sources.mqttinbox import Inbox, Load
+from collector.sources.mqttsession import Subscriptions, packets
 
 Take = Callable[[Sequence[Message]], "Future[int]"]
-_BURST = 2000  # messages handed over together at most
-_BURST_S = 0.05  # and a long burst is cut, so that what is durable is acknowledged meanwhile
+_BURST_S = 0.05  # a long burst is cut, so that what is durable is acknowledged meanwhile
 _QUIET_S = 0.001  # a burst is over when nothing came for so long
-_LINGER_S = 0.005  # and a message waits for company no longer than this
 _IDLE_S = 0.5  # between looks at the keep-alive
 _DRAIN_S = 5.0  # at the end, for commits under way
+_LATE_S = 5.0  # a message that may have waited longer does not tell its time by its arrival
 
 
 class BrokerError(RuntimeError):
@@ -43,29 +46,42 @@ class BrokerError(RuntimeError):
 class Connection:
     """Connects, subscribes, reads and acknowledges until it is lost or told to stop."""
 
-    def __init__(self, settings: MqttSettings, take: Take, on_up: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        settings: MqttSettings,
+        subscriptions: Subscriptions,
+        take: Take,
+        on_up: Callable[[], None],
+        load: Load,
+    ) -> None:
         """Prepare a connection.
 
         Args:
             settings: the broker.
+            subscriptions: of its session.
             take: receives messages in order; its future says when they may be acknowledged.
             on_up: called when the broker has accepted us and our subscriptions.
+            load: counts what is under way; reading stops while it is full.
         """
         self._settings = settings
+        self._subscriptions = subscriptions
         self._take = take
         self._on_up = on_up
-        self._inbox: list[Message] = []
-        self._ids: list[int] = []
-        self._first_at = 0.0
+        self._load = load
+        self._inbox = Inbox()
         self._under_way = 0
+        self._asked: dict[int, Sequence[Wanted]] = {}
+        self._empty_at = time.monotonic()
+        self._late_until = 0.0
         self._durable: deque[tuple[Sequence[int], BaseException | None]] = deque()
         self._woken, self._waker = socket.socketpair()
-        self._woken.setblocking(False)
-        self._waker.setblocking(False)
+        for end in (self._woken, self._waker):
+            end.setblocking(False)
         self._refused = ""
         self._client = _client(settings)
         self._client.on_connect = self._greeted
         self._client.on_subscribe = self._subscribed
+        self._client.on_unsubscribe = self._unsubscribed
         self._client.on_message = self._received
         # Packets queue up until the loop writes them, rather than each being sent as it is made.
         self._client.on_socket_register_write = lambda *_: None
@@ -83,13 +99,17 @@ class Connection:
             watched = cast("socket.socket", self._client.socket())  # connected: there is one
             selector.register(watched, selectors.EVENT_READ)
             while not stopping.is_set():
-                self._wait(selector, watched)
-                self._read()
-                if self._inbox and self._time_is_up():
+                if self._wait(selector, watched):
+                    self._read()
+                if self._inbox.due:
                     self._hand_over()
                 self._acknowledge()
                 self._check(self._client.loop_misc())
         self._drain()
+
+    def publish(self, topic: str, payload: bytes) -> None:
+        """Send a message, at most once; on the thread that serves."""
+        self._client.publish(topic, payload, qos=0)
 
     def wake(self) -> None:
         """Make the loop look around; from any thread."""
@@ -116,75 +136,105 @@ class Connection:
         else:
             self._client.connect(one.host, one.port, one.keepalive_s)
 
-    def _greeted(self, client: paho.Client, _data: object, _flags: object, code: ReasonCode,
-                 _properties: object) -> None:  # fmt: skip
+    def _greeted(self, client: paho.Client, _data: object, flags: paho.ConnectFlags,
+                 code: ReasonCode, _properties: object) -> None:  # fmt: skip
         if code.is_failure:
             self._refused = f"the broker refused the connection: {code}"
             return
-        group = self._settings.shared_group
-        topics = [f"$share/{group}/{t}" if group else t for t in self._settings.topics]
-        if self._settings.protocol == "5":
-            options = SubscribeOptions(
-                qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
-            )
-            client.subscribe([(topic, options) for topic in topics])
-        else:
-            client.subscribe([(topic, 1) for topic in topics])
+        old = self._subscriptions.begin(session_present=flags.session_present)
+        for topics in packets(old):
+            self._ask(client.unsubscribe(topics), ())
+        for some in packets(self._subscriptions.wanted):
+            if self._settings.protocol == "5":
+                new = SubscribeOptions.RETAIN_SEND_IF_NEW_SUB
+                told = [(w.topic, SubscribeOptions(w.qos, retainHandling=new)) for w in some]
+                self._ask(client.subscribe(told), some)
+            else:
+                self._ask(client.subscribe([(w.topic, w.qos) for w in some]), some)
+        self._settle()
 
-    def _subscribed(self, _client: paho.Client, _data: object, _mid: int, codes: list[ReasonCode],
-                    _properties: object) -> None:  # fmt: skip
-        refused = [str(code) for code in codes if code.is_failure]
-        if refused:
-            self._refused = f"the broker refused a subscription: {', '.join(refused)}"
+    def _ask(self, sent: tuple[MQTTErrorCode, int | None], wanted: Sequence[Wanted]) -> None:
+        code, mid = sent
+        if mid is None:
+            self._refused = f"connection lost: {paho.error_string(code)}"
         else:
+            self._asked[mid] = wanted
+
+    def _subscribed(self, _client: paho.Client, _data: object, mid: int, codes: list[ReasonCode],
+                    _properties: object) -> None:  # fmt: skip
+        for wanted, code in zip(self._asked.pop(mid, ()), codes, strict=False):
+            if code.is_failure:
+                self._refused = f"the broker refused the subscription {wanted.topic}: {code}"
+            elif code.value < wanted.qos:
+                self._refused = f"the broker grants {wanted.topic} no QoS 1: readings would be lost"
+        self._settle()
+
+    def _unsubscribed(self, _client: paho.Client, _data: object, mid: int, _codes: object,
+                      _properties: object) -> None:  # fmt: skip
+        self._asked.pop(mid, None)
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self._asked and not self._refused:
+            self._subscriptions.settle()
             self._on_up()
 
     def _received(self, _client: paho.Client, _data: object, message: paho.MQTTMessage) -> None:
-        if not self._inbox:
-            self._first_at = time.monotonic()
-        self._inbox.append(Message(message.topic, bytes(message.payload)))
-        if message.qos:
-            self._ids.append(message.mid)
+        stale = None
+        if message.retain:
+            stale = Reason.RETAINED
+        elif message.qos or time.monotonic() < self._late_until:  # queued at the broker, or here
+            stale = Reason.DELAYED
+        mid = message.mid if message.qos else None
+        self._inbox.put(Message(message.topic, bytes(message.payload), stale), mid)
 
-    def _wait(self, selector: selectors.BaseSelector, watched: socket.socket) -> None:
-        """Wait for something to do; a quiet socket ends the burst."""
-        events = selectors.EVENT_READ
+    def _wait(self, selector: selectors.BaseSelector, watched: socket.socket) -> bool:
+        """Wait for something to do; returns whether there is something to read.
+
+        While too much is under way nothing is read: the broker and TCP hold back what comes.
+        """
+        hold = self._load.full
+        wanted = 0 if hold else selectors.EVENT_READ
         if self._client.want_write():
-            events |= selectors.EVENT_WRITE
-        selector.modify(watched, events)
-        pending = isinstance(watched, ssl.SSLSocket) and watched.pending() > 0
-        timeout_s = 0.0 if pending else _QUIET_S if self._inbox else _IDLE_S
-        ready = {key.fileobj for key, _ in selector.select(timeout_s)}
+            wanted |= selectors.EVENT_WRITE
+        _watch(selector, watched, wanted)
+        pending = not hold and isinstance(watched, ssl.SSLSocket) and watched.pending() > 0
+        timeout_s = 0.0 if pending else _QUIET_S if self._inbox.messages else _IDLE_S
+        ready = {key.fileobj: events for key, events in selector.select(timeout_s)}
         if self._woken in ready:
             with suppress(BlockingIOError):
                 self._woken.recv(65536)
-        if watched not in ready and not pending:
-            self._first_at = 0.0
+        there = pending or bool(ready.get(watched, 0) & selectors.EVENT_READ)
+        now = time.monotonic()
+        if there and now - self._empty_at > _LATE_S:
+            self._late_until = now + _LATE_S  # by then the broker has sent what it held back
+        if not there:
+            self._inbox.end()
+            self._empty_at = self._empty_at if hold else now
+        return there
 
     def _read(self) -> None:
         """Read messages until the socket is empty or the burst is full."""
         until = time.monotonic() + _BURST_S
-        while len(self._inbox) < _BURST and time.monotonic() < until:
-            before = len(self._inbox)
+        while not self._inbox.full and time.monotonic() < until:
+            before = len(self._inbox.messages)
             self._check(self._client.loop_read())
-            if len(self._inbox) == before:
+            if len(self._inbox.messages) == before:
                 return
 
-    def _time_is_up(self) -> bool:
-        full = len(self._inbox) >= _BURST
-        return full or time.monotonic() - self._first_at >= _LINGER_S
-
     def _hand_over(self) -> None:
-        inbox, ids = self._inbox, self._ids
-        self._inbox, self._ids = [], []
-        future = self._take(inbox)
+        burst = self._inbox.take()
+        count, size = len(burst.messages), burst.size
+        self._load.add(count, size)
         self._under_way += 1
-        future.add_done_callback(lambda done: self._done(ids, done.exception()))
+        future = self._take(burst.messages)
 
-    def _done(self, ids: Sequence[int], error: BaseException | None) -> None:
-        """Report a commit; runs on the journal's thread."""
-        self._durable.append((ids, error))
-        self.wake()
+        def done(finished: "Future[int]") -> None:  # on the journal's thread
+            self._load.add(-count, -size)
+            self._durable.append((burst.ids, finished.exception()))
+            self.wake()
+
+        future.add_done_callback(done)
 
     def _acknowledge(self) -> None:
         while self._durable:
@@ -206,7 +256,7 @@ class Connection:
 
     def _drain(self) -> None:
         """Hand over what was received, wait for the commits, acknowledge and say good-bye."""
-        if self._inbox:
+        if self._inbox.messages:
             self._hand_over()
         deadline = time.monotonic() + _DRAIN_S
         self._woken.settimeout(0.1)
@@ -217,6 +267,17 @@ class Connection:
         self._client.disconnect()
         while self._client.want_write() and time.monotonic() < deadline:
             self._client.loop_write()
+
+
+def _watch(selector: selectors.BaseSelector, sock: socket.socket, events: int) -> None:
+    """Have the selector watch `sock` for `events`; 0: not at all."""
+    if sock not in selector.get_map():
+        if events:
+            selector.register(sock, events)
+    elif events:
+        selector.modify(sock, events)
+    else:
+        selector.unregister(sock)
 
 
 def _client(settings: MqttSettings) -> paho.Client:
