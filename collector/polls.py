@@ -72,6 +72,10 @@ class Target:
     source: str
     """`modbus:<bus id>`."""
     keep_raw: bool = False
+    timeout_s: float = 1.0
+    """Longest wait for one answer."""
+    retries: int = 1
+    """Repetitions of a request that was not answered."""
 
 
 def targets_of(
@@ -88,6 +92,8 @@ def targets_of(
         source = meter.source
         if not isinstance(source, ModbusSource) or source.bus != bus.id:
             continue
+        if bus.unnumbered and not 1 <= source.unit <= 247:
+            raise ValueError(f"meter {meter.id}: unit {source.unit} on an RTU line; 1 to 247")
         if source.profile not in profiles:
             known = ", ".join(sorted(profiles))
             raise ValueError(f"meter {meter.id}: no profile {source.profile!r}; known: {known}")
@@ -95,12 +101,24 @@ def targets_of(
             layouts[source.profile] = plan(profiles[source.profile], bus.max_registers, bus.max_gap)
         layout = layouts[source.profile]
         ratios = Ratios.of(site, meter)
-        via = f"modbus:{bus.id}"
-        every = source.poll_every_s
-        targets.append(
-            Target(meter.id, source.unit, every, layout, ratios, via, keep_raw=source.keep_raw)
-        )
+        targets.append(_target(bus, meter.id, source, layout, ratios))
     return targets
+
+
+def _target(
+    bus: BusSettings, meter_id: str, source: ModbusSource, layout: Plan, ratios: Ratios
+) -> Target:
+    return Target(
+        meter_id,
+        source.unit,
+        source.poll_every_s,
+        layout,
+        ratios,
+        f"modbus:{bus.id}",
+        keep_raw=source.keep_raw,
+        timeout_s=bus.timeout_s if source.timeout_s is None else source.timeout_s,
+        retries=bus.retries if source.retries is None else source.retries,
+    )
 
 
 class Poll(NamedTuple):

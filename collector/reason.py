@@ -42,6 +42,9 @@ class Reason(StrEnum):
     NOT_BCD = "not_bcd"
     """A digit above 9 where decimal digits belong, or a date that is none."""
     SHORT_FRAME = "short_frame"
+    STRAY_ANSWER = "stray_answer"
+    """A meter on a line without request numbers answered more often than it was asked: which
+    answer belongs to which request is not certain, so none of them counts."""
     TIMEOUT = "timeout"
     UNREACHABLE = "unreachable"
     SENTINEL = "sentinel"

@@ -94,24 +94,30 @@ class BusSettings(Strict):
     id: Identifier
     """What a meter's `source: {via: modbus, bus: ...}` refers to."""
     kind: Literal["tcp", "rtu", "rtu_over_tcp", "tls"] = "tcp"
+    """`tcp`: Modbus TCP; `rtu`: a serial device of this machine; `rtu_over_tcp`: a serial server
+    that passes RTU frames through; `tls`: Modbus/TCP Security."""
     host: str = ""
     """Address of the gateway; not for `rtu`."""
     port: Port = 502
+    """502 is the registered port, 802 that of `tls`."""
     device: str = ""
-    """Serial device; for `rtu` only."""
+    """Serial device, e.g. /dev/ttyUSB0 or better /dev/serial/by-id/...; for `rtu` only."""
     baudrate: Annotated[int, Field(ge=300, le=921_600)] = 9600
+    """Of the serial line, also of one behind a serial server."""
     parity: Literal["N", "E", "O"] = "N"
     stop_bits: Literal[1, 2] = 1
     tls: TlsSettings | None = None
-    """For `tls` only."""
+    """For `tls` only; absent: the system's authorities, no certificate of our own."""
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 1.0
-    """Longest wait for one answer; a slow serial gateway needs 2 to 3 s."""
+    """Longest wait for one answer; a slow serial gateway needs 2 to 3 s. On a serial line the time
+    the bytes take at `baudrate` is added."""
     retries: Annotated[int, Field(ge=0, le=10)] = 1
     """Repetitions of a request that was not answered, before the meter counts as failed."""
     pause_after_connect_s: Annotated[float, Field(ge=0, le=60)] = 0.0
     """Some gateways drop requests right after the connection."""
-    pause_between_s: Annotated[float, Field(ge=0, le=10)] = 0.0
-    """Silence between two requests; RTU needs at least 3.5 characters."""
+    pause_between_s: Annotated[float, Field(ge=0, le=10)] | None = None
+    """Silence between two requests. Absent: none over TCP; with RTU frames 3.5 characters of 11
+    bits, above 19200 baud 1.75 ms (Modbus over Serial Line V1.02, 2.5.1.1)."""
     max_registers: Annotated[int, Field(ge=1, le=125)] = 125
     """Most registers in one request; 125 is the protocol's limit, some meters stop at less."""
     max_gap: Annotated[int, Field(ge=0, le=124)] = 8
@@ -120,15 +126,56 @@ class BusSettings(Strict):
     """First pause of a meter that does not answer; doubles up to `backoff_max_s`."""
     backoff_max_s: Seconds = 300.0
 
+    @model_validator(mode="before")
+    @classmethod
+    def _registered_port(cls, data: object) -> object:
+        if isinstance(data, dict) and data.get("kind") == "tls":
+            return {"port": 802, **data}
+        return data
+
     @model_validator(mode="after")
     def _address(self) -> "BusSettings":
-        if self.kind == "rtu" and not self.device:
-            raise ValueError("`device` is required for kind rtu")
-        if self.kind != "rtu" and not self.host:
+        given = self.model_fields_set
+        if self.kind == "rtu":
+            if not self.device:
+                raise ValueError("`device` is required for kind rtu")
+            if foreign := sorted(given & {"host", "port"}):
+                raise ValueError(f"`{foreign[0]}` is not for kind rtu, which has a `device`")
+        elif not self.host:
             raise ValueError(f"`host` is required for kind {self.kind}")
+        elif "device" in given:
+            raise ValueError(f"`device` is for kind rtu only, not for {self.kind}")
+        if self.tls is not None and self.kind != "tls":
+            raise ValueError(f"`tls` is for kind tls only, not for {self.kind}")
         if self.backoff_max_s < self.backoff_min_s:
             raise ValueError("`backoff_max_s` must not be below `backoff_min_s`")
         return self
+
+    @property
+    def unnumbered(self) -> bool:
+        """Whether frames carry no transaction id (RTU)."""
+        return self.kind in {"rtu", "rtu_over_tcp"}
+
+    @property
+    def pause_s(self) -> float:
+        """Silence kept before each request, in seconds."""
+        if self.pause_between_s is not None:
+            return self.pause_between_s
+        if not self.unnumbered:
+            return 0.0
+        return 3.5 * 11 / self.baudrate if self.baudrate <= 19_200 else 0.00175
+
+    @property
+    def where(self) -> str:
+        """The link's address, for people."""
+        return self.device or f"{self.host}:{self.port}"
+
+    def wire_s(self, registers: int) -> float:
+        """Return how long a request of `registers` and its answer are on a serial line, seconds.
+
+        8 bytes there, 5 and two a register back, 11 bits each.
+        """
+        return (13 + 2 * registers) * 11 / self.baudrate if self.unnumbered else 0.0
 
 
 class JournalSettings(Strict):
@@ -157,4 +204,7 @@ class CollectorSettings(Strict):
         ids = [bus.id for bus in buses]
         if len(set(ids)) < len(ids):
             raise ValueError("each bus needs an id of its own")
+        devices = [bus.device for bus in buses if bus.device]
+        if len(set(devices)) < len(devices):
+            raise ValueError("two buses share a serial device; put their meters on one bus")
         return buses

@@ -92,6 +92,10 @@ class ModbusSource(Strict):
     profile: Identifier
     """A file in the meter-profiles folder, without its ending."""
     poll_every_s: Annotated[float, Field(gt=0, le=3600)] = 15.0
+    timeout_s: Annotated[float, Field(gt=0, le=60)] | None = None
+    """Longest wait for one answer of this meter; absent: the bus's."""
+    retries: Annotated[int, Field(ge=0, le=10)] | None = None
+    """Repetitions of an unanswered request to this meter; absent: the bus's."""
     keep_raw: bool = False
     """Keep the register words beside each reading: evidence then shows what the meter itself said,
     and its verifier decodes it anew. A poll of 40 registers takes some 200 bytes more."""

@@ -31,6 +31,10 @@ Meter = TypeVar("Meter", bound=Asked)
 
 _RECONNECT_S = 1.0
 """First pause after a refused connection: a gateway that restarts is back within seconds."""
+_RECONNECT_MAX_S = 30.0
+"""Longest such pause, however long the link is away: an attempt costs nobody anything."""
+_ALIVE_ROW = 3
+"""So many meters in a row that had answered before and now do not: it is the connection."""
 
 
 class Turns(Generic[Meter]):
@@ -49,6 +53,7 @@ class Turns(Generic[Meter]):
         heapq.heapify(self._queue)
         self._silent = [0] * len(targets)
         self._row = 0
+        self._fresh = 0
         self._refused = 0
 
     @property
@@ -58,8 +63,17 @@ class Turns(Generic[Meter]):
 
     @property
     def deaf(self) -> bool:
-        """Whether nobody has answered for a whole round: the connection itself is suspect."""
-        return self._row > max(3, len(self.targets))
+        """Whether the connection itself is suspect: half open, its far end may be gone for long.
+
+        Nobody has answered for a whole round, or several in a row have just fallen silent.
+        """
+        fresh = min(_ALIVE_ROW, len(self.targets))
+        return self._fresh >= fresh or self._row > max(3, len(self.targets))
+
+    @property
+    def silent(self) -> bool:
+        """Whether `target` did not answer the last time: it is asked without repetitions."""
+        return self._silent[self._queue[0][1]] > 0
 
     def next_in(self, now: float) -> float:
         """Return the seconds until the next turn; not positive: it is due."""
@@ -68,7 +82,7 @@ class Turns(Generic[Meter]):
     def done(self, now: float) -> None:
         """Note an answer of `target`."""
         due, index = self._queue[0]
-        self._silent[index] = self._row = 0
+        self._silent[index] = self._row = self._fresh = 0
         heapq.heapreplace(self._queue, (max(due + self._every[index], now), index))
 
     def failed(self, now: float, *, answered: bool) -> None:
@@ -78,17 +92,25 @@ class Turns(Generic[Meter]):
             return
         index = self._queue[0][1]
         pause = min(self._bus.backoff_min_s * 2 ** self._silent[index], self._bus.backoff_max_s)
+        self._fresh += not self._silent[index]
         self._silent[index] = min(self._silent[index] + 1, 30)
         self._row += 1
         heapq.heapreplace(self._queue, (now + max(pause, self._every[index]), index))
 
-    def connected(self) -> None:
-        """Note that the link is up."""
-        self._refused = self._row = 0
+    def connected(self, now: float) -> None:
+        """Note that the link is up; after an absence the meters are spread over a period anew."""
+        if self._refused:
+            late = [due < now - self._every[i] for due, i in self._queue]
+            self._queue = [
+                (now + self._every[i] * i / len(self.targets) if far else due, i)
+                for far, (due, i) in zip(late, self._queue, strict=True)
+            ]
+            heapq.heapify(self._queue)
+        self._refused = self._row = self._fresh = 0
 
     def unreachable(self) -> float:
         """Note a refused connection; return the seconds to wait before the next attempt."""
         first = min(_RECONNECT_S, self._bus.backoff_min_s)
-        pause = min(first * 2**self._refused, self._bus.backoff_max_s)
+        pause = min(first * 2**self._refused, self._bus.backoff_max_s, _RECONNECT_MAX_S)
         self._refused = min(self._refused + 1, 30)
         return float(pause)

@@ -27,7 +27,7 @@ ONE_USER = {
     "google": {"collector/payloads/sparkplug.py"},
     "uvicorn": {"dashboards/console/server.py"},
     "paho": {"collector/sources/mqttlink.py", "collector/simulator/publisher.py"},
-    "pymodbus": {"collector/sources/modbuslink.py", "collector/simulator/modbus_meters.py"},
+    "pymodbus": {"collector/sources/modbusclient.py"},
 }
 """Third-party client: the files that may import it."""
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationError
 
 from collector.simulator.shapes import SHAPES
+from collector.simulator.wire_faults import WireFault
 from collector.site import Identifier, Strict
 from collector.yamlfile import Fault, faults_of, load_yaml
 
@@ -30,6 +31,13 @@ class Trouble(StrEnum):
     """Every message is sent twice (MQTT)."""
     OUT_OF_ORDER = "out_of_order"
     """Readings of two ticks are sent together, the younger first (MQTT)."""
+    REPEAT = "repeat"
+    """Shows what it showed when the trouble began, and nothing else."""
+    DRIFT = "drift"
+    """Power and energy read 5 % more than flows."""
+    ROLLOVER = "rollover"
+    """The energy register reaches its modulus when the trouble begins, and starts again from 0; a
+    meter without one is taken to have six digits of kWh."""
 
 
 class MeterTrouble(Strict):
@@ -59,12 +67,14 @@ class MeterLoad(Strict):
 
 
 class FleetSettings(Strict):
-    """A fleet file: seed, loads, troubles."""
+    """A fleet file: seed, loads, troubles, wire faults."""
 
     seed: int = 1
     """Same seed, same fleet: registers and loads repeat exactly."""
     loads: tuple[MeterLoad, ...] = ()
     troubles: tuple[MeterTrouble, ...] = ()
+    wire: tuple[WireFault, ...] = ()
+    """What goes wrong between Modbus meters and their reader."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """A fleet of virtual meters: what every meter shows at any instant; pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -13,6 +13,7 @@ from collector.reading import conform
 from collector.simulator.electric import Electric
 from collector.simulator.faults import FleetSettings, Span, Trouble
 from collector.simulator.shapes import Floats, Ints, Loads
+from collector.simulator.wire_faults import WireFault
 from collector.site import Kind, Meter, Site
 
 _SHAPES: dict[Kind, tuple[str, ...]] = {
@@ -24,6 +25,10 @@ _SHAPES: dict[Kind, tuple[str, ...]] = {
 }
 _RATED_KW = 100.0
 """For meters whose site file states no rated power."""
+_SIX_DIGITS_KWH = 1e6
+"""Where a meter's register rolls over that states no modulus."""
+_DRIFT = 0.05
+"""Share by which a drifting meter reads too much."""
 _PEAK_SHARE = 0.55
 """Peak power over rated power where the fleet file says nothing."""
 
@@ -36,6 +41,7 @@ class Member:
     meter: Meter
     site: Site
     troubles: tuple[Span, ...]
+    wire: tuple[WireFault, ...] = ()
 
     def has(self, kind: Trouble, at: datetime) -> bool:
         """Return whether the meter suffers `kind` at `at`."""
@@ -52,6 +58,8 @@ class Fleet:
     parts: tuple[tuple[int, ...], ...]
     """Of each meter: whose loads it measures; itself first."""
     by_id: Mapping[str, Member]
+    started: datetime
+    """Instant the faults' `after_s` counts from."""
 
     @classmethod
     def of(cls, sites: Sequence[Site], settings: FleetSettings, started: datetime) -> "Fleet":
@@ -68,13 +76,14 @@ class Fleet:
         found = [(m, s) for s in sites for m in s.meters if m.source.via != "file"]
         ids = {meter.id for meter, _ in found}
         named = {x.meter for x in settings.loads} | {x.meter for x in settings.troubles}
+        named |= {x.meter for x in settings.wire}
         if unknown := sorted(named - ids):
             raise ValueError(f"the fleet file names meters no site has: {', '.join(unknown)}")
         spans: dict[str, list[Span]] = {}
         for trouble in settings.troubles:
             spans.setdefault(trouble.meter, []).append(Span.of(trouble, started))
         members = tuple(
-            Member(i, meter, site, tuple(spans.get(meter.id, ())))
+            Member(i, meter, site, tuple(spans.get(meter.id, ())), _wire(settings, meter.id))
             for i, (meter, site) in enumerate(found)
         )
         parts = tuple(_parts(one, members) for one in members)
@@ -87,6 +96,7 @@ class Fleet:
             Electric.of(names, settings.seed),
             parts,
             dict(zip(names, members, strict=True)),
+            started,
         )
 
     def values(self, at: Ints, members: Sequence[Member]) -> dict[str, Floats]:
@@ -94,7 +104,7 @@ class Fleet:
 
         Args:
             at: instants, microseconds since 1970 UTC.
-            members: whose; counter resets are applied, other troubles are the sender's affair.
+            members: whose; troubles of values are applied, the others are the sender's affair.
         """
         flat = np.array([i for m in members for i in self.parts[m.index]], dtype=np.int64)
         starts = np.cumsum([0, *(len(self.parts[m.index]) for m in members)][:-1])
@@ -105,19 +115,51 @@ class Fleet:
             for span in member.troubles:
                 if span.kind is Trouble.COUNTER_RESET:
                     energy[:, column] -= self._lost_kwh(member, span, at, energy[:, column])
+                elif span.kind is Trouble.ROLLOVER:
+                    whole = member.meter.register_modulus_kwh or _SIX_DIGITS_KWH
+                    energy[:, column] -= self._shown_at(span, member, at, energy[:, column])
+                    energy[:, column] %= whole
+                elif span.kind is Trouble.DRIFT:
+                    since = self._shown_at(span, member, at, energy[:, column])
+                    on = at >= micros(span.start)
+                    energy[:, column] += _DRIFT * np.where(on, energy[:, column] - since, 0)
+                    power[:, column] *= np.where(on, 1 + _DRIFT, 1)
             if member.meter.register_modulus_kwh is not None:
                 energy[:, column] %= member.meter.register_modulus_kwh
-        return self.electric.quantities(power, energy, np.array([m.index for m in members]), at)
+        index = np.array([m.index for m in members])
+        return self._repeated(self.electric.quantities(power, energy, index, at), at, members)
+
+    def _repeated(
+        self, values: dict[str, Floats], at: Ints, members: Sequence[Member]
+    ) -> dict[str, Floats]:
+        """Let each meter that repeats itself show what it showed when that began."""
+        for column, member in enumerate(members):
+            stuck = [span for span in member.troubles if span.kind is Trouble.REPEAT]
+            if not stuck:
+                continue
+            then = at.copy()
+            for span in stuck:
+                end = micros(span.end) if span.end else at[-1] + 1
+                then[(at >= micros(span.start)) & (at < end)] = micros(span.start)
+            others = tuple(span for span in member.troubles if span not in stuck)
+            shown = self.values(then, [replace(member, troubles=others)])
+            for name, one in shown.items():
+                values[name] = np.array(values[name])  # some are views that cannot be written
+                values[name][:, column] = one[:, 0]
+        return values
+
+    def _shown_at(self, span: Span, member: Member, at: Ints, shown: Floats) -> float:
+        """Return what the energy register showed when `span` began, kWh."""
+        parts = np.array(self.parts[member.index])
+        both = self.loads.energy_kwh(np.array([micros(span.start), at[-1]]), parts).sum(axis=1)
+        return float(shown[-1] - (both[1] - both[0]))
 
     def _lost_kwh(self, member: Member, span: Span, at: Ints, shown: Floats) -> Floats:
         """Return what the register forgot at a reset, for each instant behind it."""
         reset = micros(span.start)
         if not (at >= reset).any():
             return np.zeros(len(at))
-        parts = np.array(self.parts[member.index])
-        both = self.loads.energy_kwh(np.array([reset, at[-1]]), parts).sum(axis=1)
-        before = shown[-1] - (both[1] - both[0])
-        return np.where(at >= reset, before, 0.0)
+        return np.where(at >= reset, self._shown_at(span, member, at, shown), 0.0)
 
     def readings(
         self,
@@ -151,6 +193,10 @@ class Fleet:
             {"meter_id": ids, "measured_at": stamp, "received_at": stamp, **kept}
         ).with_columns(source=pl.lit("simulated"))
         return conform(frame)
+
+
+def _wire(settings: FleetSettings, meter_id: str) -> tuple[WireFault, ...]:
+    return tuple(one for one in settings.wire if one.meter == meter_id)
 
 
 def _parts(one: Member, members: Sequence[Member]) -> tuple[int, ...]:

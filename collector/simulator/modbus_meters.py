@@ -1,4 +1,4 @@
-"""Simulated Modbus TCP gateways: real servers whose registers follow the clock."""
+"""Simulated Modbus gateways and serial lines: real servers whose registers follow the clock."""
 
 import asyncio
 import threading
@@ -8,15 +8,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Literal
 
 import structlog
-from pymodbus.constants import ExcCodes
-from pymodbus.exceptions import NoSuchIdException
-from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import DataType, SimData, SimDevice
 
 from collector.profiles import Profile
 from collector.registers import encode
+from collector.simulator.modbus_server import Line, listen, serve_device
+from collector.simulator.wire_faults import Nuisance, WireFault
 
 _log = structlog.get_logger()
 
@@ -42,20 +41,26 @@ class Device:
     unit: int
     profile: Profile
     show: Show
+    nuisance: Nuisance | None = None
+    """Its wire faults."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
-    """One simulated gateway: a TCP port with slaves behind it."""
+    """One simulated link: a TCP port, or a serial device, with slaves behind it."""
 
     id: str
     devices: tuple[Device, ...]
     port: int = 0
-    """0: any free one."""
+    """0: any free one; for `rtu` nothing."""
+    kind: Literal["tcp", "rtu", "rtu_over_tcp"] = "tcp"
+    device: str = ""
+    """For `rtu`: the serial device, or one end of a pair of pseudo-terminals."""
+    baudrate: int = 9600
 
 
 class ModbusMeters:
-    """Serves gateways on a thread of its own, each on its own port of `host`."""
+    """Serves gateways on a thread of its own, each on its own port of `host` or its device."""
 
     def __init__(
         self, gateways: Sequence[Gateway], now: Callable[[], datetime], host: str = "127.0.0.1"
@@ -64,17 +69,19 @@ class ModbusMeters:
         self._now = now
         self._host = host
         self._loop = asyncio.new_event_loop()
-        self._servers: list[ModbusTcpServer] = []
+        self._servers: list[asyncio.Server] = []
+        self._opened: set[Line] = set()
+        self._ends: list[Callable[[], None]] = []
         self._thread = threading.Thread(target=self._run, name="modbus-meters", daemon=True)
         self._ports: Future[dict[str, int]] = Future()
 
     def start(self) -> dict[str, int]:
-        """Start serving; return the port of each gateway.
+        """Start serving; return the port of each gateway, 0 for a serial device.
 
         A port that is taken is replaced by a free one: point the reader at what is returned.
 
         Raises:
-            OSError: no port can be opened on the host.
+            OSError: no port can be opened on the host, or a device cannot.
         """
         self._thread.start()
         return self._ports.result(timeout=10)
@@ -101,78 +108,75 @@ class ModbusMeters:
         return {one.id: await self._serve(one) for one in self._gateways}
 
     async def _serve(self, gateway: Gateway) -> int:
+        slaves = {one.unit: _Slave(one, self._now) for one in gateway.devices}
+        if gateway.kind == "rtu":
+            line = Line(slaves, numbered=False)
+            self._ends.append(serve_device(gateway.device, gateway.baudrate, line))
+            return 0
         for port in dict.fromkeys((gateway.port, 0)):
-            server = ModbusTcpServer(
-                [_device(one, self._now) for one in gateway.devices] + [_nobody()],
-                address=(self._host, port),
-                ignore_missing_devices=True,
-            )
             try:
-                await server.serve_forever(background=True)
-            except RuntimeError:  # what pymodbus makes of "address in use"
+                numbered = gateway.kind == "tcp"
+                server = await listen(slaves, self._host, port, self._opened, numbered=numbered)
+            except OSError:
                 _log.warning("port taken", gateway=gateway.id, host=self._host, port=port)
                 continue
             self._servers.append(server)
-            listener = server.transport
-            assert isinstance(listener, asyncio.Server)  # noqa: S101 - pymodbus types it wider
-            return int(listener.sockets[0].getsockname()[1])
+            return int(server.sockets[0].getsockname()[1])
         raise OSError(f"gateway {gateway.id}: no port of {self._host} can be opened")
 
     async def _close(self) -> None:
+        for end in self._ends:
+            end()
         for server in self._servers:
-            await server.shutdown()  # type: ignore[no-untyped-call]  # pymodbus leaves it bare
-        for _ in range(4):  # a request just received reaches its task after three callbacks
+            server.close()
+        for line in list(self._opened):
+            line.hang_up()
+        for _ in range(4):  # a transport closes a callback or two later
             await asyncio.sleep(0)
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in rest:
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
 
 
-def _device(device: Device, now: Callable[[], datetime]) -> SimDevice:
-    async def refresh(
-        function: int,
-        start: int,
-        _address: int,
-        _count: int,
-        registers: list[int],
-        _written: object,
-    ) -> ExcCodes | None:
-        shown = device.show(now())
-        if shown is Refusal.SILENT:
-            raise NoSuchIdException
-        if shown is Refusal.EXCEPTION:
-            return ExcCodes.DEVICE_FAILURE
-        assert not isinstance(shown, Refusal)  # noqa: S101 - both members are handled above
-        for (of, address), word in encode(device.profile, shown).items():
-            if of == function:
-                registers[address - start] = word
-        return None
+class _Slave:
+    """A device as the server sees it."""
 
-    return SimDevice(device.unit, _memory(device.profile), action=refresh)
+    def __init__(self, device: Device, now: Callable[[], datetime]) -> None:
+        self._device = device
+        self._now = now
+        self._swapped = swapped(device.profile)
+        self._ends = _ends(device.profile)
 
+    def words(self, function: int, start: int, count: int, *, swapped: bool) -> bytes | int | None:
+        """Return what the registers show now: 0 between those of the profile, none beyond them."""
+        first, end = self._ends[function]
+        if start < first or start + count > end:
+            return 2
+        shown = self._device.show(self._now())
+        if isinstance(shown, Refusal):
+            return None if shown is Refusal.SILENT else 4
+        image = encode(self._swapped if swapped else self._device.profile, shown)
+        wanted = ((function, address) for address in range(start, start + count))
+        return b"".join(image.get(one, 0).to_bytes(2) for one in wanted)
 
-def _memory(
-    profile: Profile,
-) -> tuple[list[SimData], list[SimData], list[SimData], list[SimData]]:
-    """Return coils, discrete inputs, holding and input registers; unused ones read 0."""
-    areas = {
-        3: [SimData(0, datatype=DataType.REGISTERS)],
-        4: [SimData(0, datatype=DataType.REGISTERS)],
-    }
-    for function in areas:
-        own = [span[1:] for span in profile.spans().values() if span[0] == function]
-        if own:
-            first, end = min(low for low, _ in own), max(high for _, high in own)
-            areas[function] = [SimData(first, count=end - first, datatype=DataType.REGISTERS)]
-    bits = [SimData(0, values=False, datatype=DataType.BITS)]
-    return bits, list(bits), areas[3], areas[4]
+    def fault(self) -> WireFault | None:
+        """Return the wire fault that befalls the request that has just come."""
+        nuisance = self._device.nuisance
+        return nuisance.next(self._now()) if nuisance else None
 
 
-def _nobody() -> SimDevice:
-    """Stands for every unit no slave has: a gateway that gets no answer gives none."""
+def _ends(profile: Profile) -> dict[int, tuple[int, int]]:
+    """Return first register and first behind the last, by function."""
+    ends = {}
+    for function in (3, 4):
+        own = [one for one in profile.registers if profile.function_of(one) == function]
+        first = min((one.span[0] for one in own), default=0)
+        ends[function] = (first, max((one.span[1] for one in own), default=0))
+    return ends
 
-    async def refuse(*_: object) -> ExcCodes | None:
-        raise NoSuchIdException
 
-    return SimDevice(0, SimData(0, count=65536, datatype=DataType.REGISTERS), action=refuse)
+def swapped(profile: Profile) -> Profile:
+    """Return the profile with the words of all its numbers in the other order."""
+    other = {"big": "little", "little": "big"}
+    registers = tuple(
+        one.model_copy(update={"word_order": other[one.word_order or profile.word_order]})
+        for one in profile.registers
+    )
+    return profile.model_copy(update={"registers": registers})

@@ -23,7 +23,7 @@ from collector.reason import Reason
 from collector.rejects import Rejects
 from collector.settings import BusSettings
 from collector.site import Site
-from collector.sources.modbuslink import Link, PollError
+from collector.sources.modbuslink import Link, PollError, context_of
 from collector.turns import Turns
 
 _log = structlog.get_logger()
@@ -64,12 +64,12 @@ class ModbusReader:
             commit_every_s: real seconds of readings that share one journal entry.
 
         Raises:
-            ValueError: a profile is unknown or does not fit its bus; a link kind is not served.
+            ValueError: a profile is unknown or does not fit its bus; a certificate is unusable.
         """
         planned = [(bus, targets_of(bus, sites, profiles)) for bus in buses]
         self._buses = [(bus, targets) for bus, targets in planned if targets]
         for bus, _ in self._buses:
-            Link.check(bus)
+            context_of(bus)
         self._journal, self._rejects, self._health = journal, rejects, health
         self._clock = clock
         self._commit_every_s = commit_every_s
@@ -118,8 +118,8 @@ class ModbusReader:
 
     async def _guard(self, bus: BusSettings, targets: Sequence[Target]) -> None:
         # the flag, beside cancellation: before Python 3.12 `wait_for` in pymodbus may swallow that
+        link = Link(bus)  # one for good: it remembers who may still answer
         while not self._stop.is_set():
-            link = Link(bus)
             try:
                 await self._serve(bus, link, Turns(bus, targets, self._clock, self._loop.time()))
             except Exception:  # noqa: BLE001 - a bug costs one bus a pause, and is counted
@@ -141,7 +141,7 @@ class ModbusReader:
                 continue
             target = turns.target
             try:
-                await self._poll(link, target)
+                await self._poll(link, target, 0 if turns.silent else target.retries)
             except PollError as error:
                 self._failed(target, error)
                 turns.failed(self._loop.time(), answered=error.answered)
@@ -151,27 +151,36 @@ class ModbusReader:
                 turns.done(self._loop.time())
 
     async def _connect(self, bus: BusSettings, link: Link, turns: Turns[Target]) -> bool:
-        connected = await link.connect()
+        what = f"{bus.where} accepts no connection"
+        try:
+            connected = await link.connect()
+        except ValueError as error:  # a certificate that is just being replaced, say
+            connected, what = False, str(error)
         self._up.labels(bus.id).set(int(connected))
         if connected:
-            turns.connected()
+            turns.connected(self._loop.time())
             return True
-        _log.warning("bus unreachable", bus=bus.id, host=bus.host, port=bus.port)
+        _log.warning("bus unreachable", bus=bus.id, problem=what)
         for target in turns.targets:
             self._health.failed(target.meter_id, "unreachable", self._clock.now())
-        where = f"{bus.host}:{bus.port} accepts no connection"
-        self._reject(Reason.UNREACHABLE, f"modbus:{bus.id}", bus.id, where)
+        self._reject(Reason.UNREACHABLE, f"modbus:{bus.id}", bus.id, what)
         self._polls.labels(bus.id, "unreachable").inc()
         await asyncio.sleep(turns.unreachable())
         return False
 
-    async def _poll(self, link: Link, target: Target) -> None:
-        before, began = micros(self._clock.now()), self._loop.time()
+    async def _poll(self, link: Link, target: Target, retries: int) -> None:
+        blocks = target.layout.blocks
+        await link.settle(blocks[0], target)
+        strays, began = link.strays(target.unit), self._loop.time()
         words = b""
-        for block in target.layout.blocks:
-            words += await link.read(block, target.unit)
+        for block in blocks:
+            words += await link.read(block, target, retries)
         took = self._loop.time() - began
-        at = (before + micros(self._clock.now())) // 2
+        if link.strays(target.unit) != strays:
+            what = f"unit {target.unit}: more answers than requests; none of them is believed"
+            raise PollError("stray_answer", what, answered=True)
+        # one look at the clock: a step of it between two would move the reading by half the step
+        at = micros(self._clock.now()) - round(took * self._clock.speed * 500_000)
         self._buffer.append(Poll(target, at, words, took * 1000))
         if len(self._buffer) >= _BUFFER:
             self._room.clear()

@@ -1,14 +1,18 @@
-"""One Modbus link: connect, read a block, say what went wrong; the only user of pymodbus."""
+"""One Modbus link: read a block of a meter, or say what went wrong; whatever the line carries.
+
+TCP and TLS number their requests. Serial lines, and those behind serial servers, do not: there the
+book of owed answers (`owed.py`) keeps a late one from being taken for the next request's.
+"""
 
 import asyncio
+import ssl
+from typing import Protocol
 
-from pymodbus.client import AsyncModbusTcpClient
-from pymodbus.exceptions import ModbusException, ModbusIOException
-from pymodbus.framer import FramerType
-from pymodbus.pdu.register_message import ReadHoldingRegistersResponse
-
+from collector.modbusframes import Answer, Ask, find_tcp, split_rtu
 from collector.registers import Block
 from collector.settings import BusSettings
+from collector.sources.modbusclient import Connection, NoAnswerError
+from collector.sources.owed import Owed
 
 _EXCEPTIONS = {
     1: "illegal function",
@@ -22,8 +26,10 @@ _EXCEPTIONS = {
     11: "gateway target device failed to respond",
 }
 """Modbus Application Protocol V1.1b3, section 7."""
-
-_FRAMERS = {"tcp": FramerType.SOCKET, "rtu_over_tcp": FramerType.RTU}
+_SILENCE = {10, 11}
+"""Exceptions of a gateway that has itself waited in vain for the meter."""
+_PROBES = 2
+"""Requests spent on finding out whether a late answer is still under way, before giving up."""
 
 
 class PollError(Exception):
@@ -32,137 +38,209 @@ class PollError(Exception):
     def __init__(self, reason: str, text: str, *, answered: bool) -> None:
         super().__init__(text)
         self.reason = reason
-        """`timeout`, `short_frame` or `modbus_exception`."""
+        """A word of `collector.reason`."""
         self.answered = answered
         """Whether the meter said anything: then asking it again costs no waiting."""
 
 
-class _Holding(ReadHoldingRegistersResponse):
-    """The answer to function 3, its words kept as they came.
+class Asked(Protocol):
+    """A meter of the bus, as far as the link is concerned."""
 
-    pymodbus unpacks them one by one, and writes every answer out for its debug log whether that is
-    wanted or not: a third of a poll's time. Many polls are unpacked together, in `readings_of`.
-    """
+    @property
+    def unit(self) -> int:
+        """Its address."""
 
-    raw = b""
+    @property
+    def timeout_s(self) -> float:
+        """Longest wait for one answer."""
 
-    def decode(self, data: bytes) -> None:
-        self.raw = data[1 : 1 + data[0]]
-        if len(self.raw) < data[0]:
-            raise ModbusIOException(f"{data[0]} bytes announced, {len(self.raw)} came")
-
-    def __str__(self) -> str:
-        return f"{len(self.raw)} bytes"
-
-
-class _Input(_Holding):
-    """The answer to function 4."""
-
-    function_code = 4
+    @property
+    def retries(self) -> int:
+        """Repetitions of a request that was not answered."""
 
 
 class Link:
-    """A connection to one gateway; must be made inside a running event loop.
-
-    pymodbus numbers its requests and drops answers that carry another number, so an answer later
-    than the timeout is never taken for the next request's.
-    """
+    """The way to the meters of one bus; needs a running event loop."""
 
     def __init__(self, bus: BusSettings) -> None:
+        """Prepare the link; nothing is opened yet."""
         self._bus = bus
-        self._heard = b""
+        self._owed = Owed()
+        self._ask = Ask(0, 3, 0, 0)
+        self._turn = 0
         self._spoken_at = 0.0
-        self._client = AsyncModbusTcpClient(
-            bus.host,
-            port=bus.port,
-            framer=_FRAMERS[bus.kind],
-            timeout=bus.timeout_s,
-            retries=bus.retries,
-            reconnect_delay=0,  # the reader decides when to try again
-            trace_packet=self._note,
-        )
-        self._client.register(_Holding)
-        self._client.register(_Input)
-        # by default pymodbus hangs up after some silent requests: one dead meter would cut off all
-        self._client.set_max_no_responses(1_000_000_000)
-
-    @staticmethod
-    def check(bus: BusSettings) -> None:
-        """Refuse kinds of link that are not served.
-
-        Raises:
-            ValueError: with what is allowed.
-        """
-        if bus.kind not in _FRAMERS:
-            allowed = ", ".join(_FRAMERS)
-            raise ValueError(
-                f"bus {bus.id}: kind {bus.kind!r} is not served yet; allowed: {allowed}"
-            )
+        self._used = False
+        # not from 1: a gateway may still hold an answer for the process before this one
+        self._transaction = int(asyncio.get_running_loop().time() * 1000) % 50_000
+        self._connection: Connection | None = None
 
     @property
     def connected(self) -> bool:
         """Whether the connection stands, as far as is known."""
-        return self._client.connected
+        return self._connection is not None and self._connection.connected
 
     async def connect(self) -> bool:
-        """Try once to connect, for at most the bus's timeout."""
-        if not await self._client.connect():
+        """Try once to connect, for at most the bus's timeout.
+
+        Raises:
+            ValueError: a certificate or key cannot be used; they are read each time, for they are
+                renewed.
+        """
+        self.close()
+        find = self._find_rtu if self._bus.unnumbered else self._find_tcp
+        made = Connection(self._bus, context_of(self._bus), find, self._transaction)
+        if not await made.connect():
             return False
-        await asyncio.sleep(self._bus.pause_after_connect_s)
+        self._connection = made
+        pause = self._bus.pause_after_connect_s
+        if self._bus.unnumbered and not self._used:
+            # answers to a process before this one, of which the book knows nothing
+            pause = max(pause, self._bus.timeout_s)
+        self._used = True
+        await asyncio.sleep(pause)
         return True
 
     def close(self) -> None:
         """Hang up."""
-        self._client.close()
+        if self._connection is not None:
+            self._transaction = self._connection.transaction
+            self._connection.close()
+            self._connection = None
 
-    async def read(self, block: Block, unit: int) -> bytes:
+    async def settle(self, block: Block, meter: Asked) -> None:
+        """Make sure that the next answer of `meter` will be to the next request.
+
+        Raises:
+            PollError: that cannot be had just now.
+        """
+        self._turn += 1
+        ask = Ask(meter.unit, block.function, block.start, block.count, self._turn)
+        for _ in range(_PROBES):
+            if not self._owed.doubtful(ask):  # never, where requests are numbered
+                await self._pause()
+                return
+            await self._try(self._owed.probe(ask), meter)
+        if self._owed.doubtful(ask):
+            what = f"unit {meter.unit}: cannot be told from a late answer: {_at(block)}"
+            raise PollError("timeout", what, answered=False)
+
+    async def read(self, block: Block, meter: Asked, retries: int) -> bytes:
         """Return the block's words as the protocol carries them, most significant byte first.
+
+        A connection lost on the way is made anew once: there are gateways that hang up after
+        each answer.
+
+        Args:
+            block: what to read.
+            meter: whom to ask.
+            retries: repetitions if it does not answer.
 
         Raises:
             PollError: no answer, an exception, or fewer words than asked for.
         """
-        if self._bus.pause_between_s:
-            await self._pause()
-        ask = self._client.read_holding_registers
-        if block.function == 4:
-            ask = self._client.read_input_registers
-        self._heard = b""
+        await self.settle(block, meter)
+        ask = Ask(meter.unit, block.function, block.start, block.count, self._turn)
         try:
-            answer = await ask(block.start, count=block.count, device_id=unit)
-        except ModbusException as error:
-            raise self._unanswered(block, unit) from error
-        finally:
-            if self._bus.pause_between_s:
-                self._spoken_at = asyncio.get_running_loop().time()
-        if answer.isError():
-            code = answer.exception_code
-            what = (
-                f"unit {unit}: exception {code}, {_EXCEPTIONS.get(code, 'unknown')}; {_at(block)}"
-            )
-            raise PollError("modbus_exception", what, answered=True)
-        words = answer.raw if isinstance(answer, _Holding) else b""
-        if len(words) != 2 * block.count:
-            what = f"unit {unit}: {len(words)} bytes, asked for {_at(block)}"
+            answer = await self._insist(ask, meter, retries)
+        except NoAnswerError as error:
+            raise self._unanswered(block, meter, error, retries) from error
+        if answer.code:
+            why = _EXCEPTIONS.get(answer.code, "unknown")
+            what = f"unit {meter.unit}: exception {answer.code}, {why}; {_at(block)}"
+            raise PollError("modbus_exception", what, answered=answer.code not in _SILENCE)
+        if len(answer.words) != 2 * block.count:
+            what = f"unit {meter.unit}: {len(answer.words)} bytes, asked for {_at(block)}"
             raise PollError("short_frame", what, answered=True)
-        return words
+        return answer.words
 
-    def _unanswered(self, block: Block, unit: int) -> PollError:
-        if self._heard:
-            what = f"unit {unit}: broken answer {self._heard[:64].hex(' ')} to {_at(block)}"
-            return PollError("short_frame", what, answered=False)
-        lost = "" if self.connected else "; the connection was lost"
-        waited = self._bus.timeout_s * (self._bus.retries + 1)
-        what = f"unit {unit}: no answer within {waited:g} s to {_at(block)}{lost}"
-        return PollError("timeout", what, answered=False)
+    def strays(self, unit: int) -> int:
+        """Return how many answers of `unit` have come that nobody had asked for."""
+        return self._owed.strays[unit]
+
+    async def _insist(self, ask: Ask, meter: Asked, retries: int) -> Answer:
+        try:
+            return await self._repeat(ask, meter, retries)
+        except NoAnswerError:
+            if self.connected or not await self.connect():
+                raise
+            return await self._repeat(ask, meter, 0)
+
+    async def _repeat(self, ask: Ask, meter: Asked, retries: int) -> Answer:
+        if not self._bus.unnumbered:
+            return await self._once(ask, meter, retries)
+        while True:  # each repetition is a request of its own in the book
+            try:
+                return await self._once(ask, meter, 0)
+            except NoAnswerError:
+                retries -= 1
+                if retries < 0 or not self.connected:
+                    raise
+
+    async def _once(self, ask: Ask, meter: Asked, retries: int) -> Answer:
+        await self._pause()
+        if self._connection is None:
+            raise NoAnswerError(b"")
+        self._ask = ask
+        if self._bus.unnumbered:
+            self._owed.sent(ask)
+        try:
+            wait = meter.timeout_s + self._bus.wire_s(ask.count)
+            return await self._connection.ask(ask, wait, retries)
+        finally:
+            self._owed.over()
+            self._spoken_at = asyncio.get_running_loop().time()
 
     async def _pause(self) -> None:
-        now = asyncio.get_running_loop().time()
-        await asyncio.sleep(max(0.0, self._spoken_at + self._bus.pause_between_s - now))
+        """Keep the line silent, and throw away what comes unasked meanwhile."""
+        if pause_s := self._bus.pause_s:
+            now = asyncio.get_running_loop().time()
+            await asyncio.sleep(max(0.0, self._spoken_at + pause_s - now))
 
-    def _note(self, sending: bool, data: bytes) -> bytes:
-        if not sending:
-            self._heard = data
-        return data
+    async def _try(self, ask: Ask, meter: Asked) -> None:
+        """Ask, and do not mind what comes of it: the book has learnt from it."""
+        try:
+            await self._insist(ask, meter, 0)
+        except NoAnswerError as error:
+            if not error.heard:  # a dead meter costs one timeout, not several
+                block = Block(ask.function, ask.start, ask.count)
+                raise self._unanswered(block, meter, error, 0) from error
+
+    def _find_tcp(self, heard: bytes, transaction: int) -> tuple[int, Answer | None]:
+        return find_tcp(heard, transaction, self._ask)
+
+    def _find_rtu(self, heard: bytes, _transaction: int) -> tuple[int, Answer | None]:
+        used, answers = split_rtu(heard)
+        mine = [answer for answer in answers if self._owed.heard(answer)]
+        return used, mine[0] if mine else None
+
+    def _unanswered(
+        self, block: Block, meter: Asked, error: NoAnswerError, retries: int
+    ) -> PollError:
+        if error.heard:
+            what = f"unit {meter.unit}: no sound answer but {error.heard[:64].hex(' ')}"
+            return PollError("short_frame", f"{what} to {_at(block)}", answered=False)
+        lost = "" if self.connected else "; the connection was lost"
+        waited = meter.timeout_s * (retries + 1)
+        what = f"unit {meter.unit}: no answer within {waited:g} s to {_at(block)}{lost}"
+        return PollError("timeout", what, answered=False)
+
+
+def context_of(bus: BusSettings) -> ssl.SSLContext | None:
+    """Return the TLS context of a bus; None if its kind needs none.
+
+    Raises:
+        ValueError: a certificate or key cannot be used.
+    """
+    if bus.kind != "tls":
+        return None
+    own = bus.tls
+    try:
+        context = ssl.create_default_context(cafile=own.ca if own else None)
+        if own is not None and own.cert is not None:
+            context.load_cert_chain(own.cert, own.key)
+    except OSError as error:  # ssl.SSLError is one
+        raise ValueError(f"bus {bus.id}: tls: {error}") from error
+    return context
 
 
 def _at(block: Block) -> str:
