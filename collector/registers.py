@@ -154,13 +154,14 @@ def decode(
     for register, offsets, scale in rows:
         name = register.quantity
         raw, nothing = _raw(layout.profile, register, words, offsets)
-        value = raw.number * register.scale
-        if scale is not None:
-            value, nothing = _scaled(value, nothing, words[:, scale])
-        if register.offset:
-            value += register.offset
-        if register.secondary and ratio is not None:
-            value *= factor(name, ratio)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is a doubt below
+            value = raw.number * register.scale
+            if scale is not None:
+                value, nothing = _scaled(value, nothing, words[:, scale])
+            if register.offset:
+                value += register.offset
+            if register.secondary and ratio is not None:
+                value *= factor(name, ratio)
         fits = (value >= QUANTITIES[name].low) & (value <= QUANTITIES[name].high)
         if raw.bad is not None:
             fits &= ~raw.bad

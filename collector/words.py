@@ -80,7 +80,8 @@ def unpack(kind: str, part: Words, word_order: Order = "big", byte_order: Order 
         return _decimal(unsigned, packed, _DIGITS)
     if size != 3:
         numbers = packed.view(f">{_NUMPY[kind[0]]}{2 * size}")[:, 0]
-        return Raw(numbers.astype(np.float64), unsigned, None)
+        with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN like another
+            return Raw(numbers.astype(np.float64), unsigned, None)
     number = unsigned.astype(np.float64)
     if kind[0] == "s":
         number[packed[:, 0] >= _SIGN] -= 2.0**48
