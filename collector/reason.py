@@ -38,7 +38,8 @@ class Reason(StrEnum):
     """One file gives a meter two readings for the same instant."""
     MODBUS_EXCEPTION = "modbus_exception"
     DLT645_ERROR = "dlt645_error"
-    """The meter answered with an error word (DL/T 645)."""
+    """The meter answered with an error word, or what it answered cannot be (DL/T 645); the rest of
+    its reading is kept."""
     NOT_BCD = "not_bcd"
     """A digit above 9 where decimal digits belong, or a date that is none."""
     SHORT_FRAME = "short_frame"
