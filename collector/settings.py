@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from collector.linesettings import LineSettings
 from collector.site import Identifier, Strict
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -196,6 +197,8 @@ class CollectorSettings(Strict):
     mqtt: MqttSettings | None = None
     """Absent: no meter may have `via: mqtt`."""
     buses: tuple[BusSettings, ...] = ()
+    lines: tuple[LineSettings, ...] = ()
+    """Lines of meters that speak DL/T 645."""
     journal: JournalSettings = JournalSettings()
 
     @field_validator("buses")
@@ -208,3 +211,12 @@ class CollectorSettings(Strict):
         if len(set(devices)) < len(devices):
             raise ValueError("two buses share a serial device; put their meters on one bus")
         return buses
+
+    @field_validator("lines")
+    @classmethod
+    def _distinct_lines(cls, lines: tuple[LineSettings, ...]) -> tuple[LineSettings, ...]:
+        for what in ("id", "where"):
+            told = [getattr(line, what) for line in lines]
+            if len(set(told)) < len(told):
+                raise ValueError("each line needs an id and a device or server of its own")
+        return lines

@@ -9,7 +9,9 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from collector.dlt645.items import DEFAULT, ITEMS
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """Letters, digits, dot, dash and underscore: safe in a topic, a path and a URL."""
@@ -101,13 +103,48 @@ class ModbusSource(Strict):
     and its verifier decodes it anew. A poll of 40 registers takes some 200 bytes more."""
 
 
+class Dlt645Source(Strict):
+    """The meter is read by DL/T 645-2007 on a line named in the collector's settings."""
+
+    via: Literal["dlt645"] = "dlt645"
+    line: Identifier
+    address: Annotated[str, Field(pattern=r"^[0-9]{12}$")]
+    """Twelve digits, as on the meter's plate; in quotes, or YAML drops the leading zeros."""
+    items: tuple[str, ...] = DEFAULT
+    """What is asked for; each item is one request. Leave out what the meter does not have."""
+    poll_every_s: Annotated[float, Field(gt=0, le=3600)] = 60.0
+    """A poll of the default items takes about 3 s at 2400 baud."""
+    clock_every_s: Annotated[float, Field(ge=0, le=86_400)] = 0.0
+    """How often the meter's clock is read (two short requests); 0: with every poll, so that each
+    reading carries its clock offset. Readings in between carry none: it is never repeated."""
+    wake_bytes: Annotated[int, Field(ge=0, le=16)] = 4
+    """Bytes FEH ahead of each request."""
+
+    @field_validator("address")
+    @classmethod
+    def _one_meter(cls, address: str) -> str:
+        if address == "9" * 12:
+            raise ValueError("999999999999 addresses all meters of the line; none answers it")
+        return address
+
+    @field_validator("items")
+    @classmethod
+    def _known(cls, items: tuple[str, ...]) -> tuple[str, ...]:
+        unknown = [name for name in items if name not in ITEMS]
+        if unknown or not items:
+            raise ValueError(f"{', '.join(unknown) or 'none'}: one or more of {', '.join(ITEMS)}")
+        return items
+
+
 class FileSource(Strict):
     """The meter arrives only by `demandwatch import`."""
 
     via: Literal["file"] = "file"
 
 
-Source = Annotated[MqttSource | ModbusSource | FileSource, Field(discriminator="via")]
+Source = Annotated[
+    MqttSource | ModbusSource | Dlt645Source | FileSource, Field(discriminator="via")
+]
 
 
 class Verification(Strict):

@@ -19,7 +19,7 @@ def crosscheck(
     profiles: set[str],
     main: tuple[Path, Lines],
 ) -> list[Fault]:
-    """Return the faults between files: doubled ids, unknown zones, buses, profiles, no broker.
+    """Return the faults between files: doubled ids and addresses, unknown names, no broker.
 
     Args:
         collector: buses and broker; None if they have faults of their own.
@@ -30,6 +30,7 @@ def crosscheck(
     """
     faults: list[Fault] = []
     owners: dict[str, str] = {}
+    addresses: dict[tuple[str, str], str] = {}
     zones = available_timezones()
     seen: set[str] = set()
     for site, place in zip(sites, places, strict=True):
@@ -44,8 +45,20 @@ def crosscheck(
                 problem = f"meter {meter.id} also belongs to site {owners[meter.id]}"
                 faults.append(Fault(*place, "meters.id", problem, "an id of its own"))
             owners[meter.id] = site.id
+            faults += _address(meter, place, addresses)
             faults += _source(meter, place, collector, profiles, main)
     return faults
+
+
+def _address(meter: Meter, place: Place, addresses: dict[tuple[str, str], str]) -> Iterator[Fault]:
+    """Two meters of one address on one line answer at once: neither is understood."""
+    source = meter.source
+    if source.via == "dlt645":
+        other = addresses.setdefault((source.line, source.address), meter.id)
+        if other != meter.id:
+            problem = f"{source.address} is meter {other}'s on line {source.line}"
+            key = f"meters.{meter.id}.source.address"
+            yield Fault(*place, key, problem, "an address of its own")
 
 
 def _source(
@@ -62,6 +75,11 @@ def _source(
         yield Fault(
             main[0], main[1].get(("collector",), 0), "collector.mqtt", problem, "host, port, ..."
         )
+    if source.via == "dlt645" and collector is not None:
+        lines = sorted(line.id for line in collector.lines)
+        if source.line not in lines:
+            allowed = ", ".join(lines) or "a line listed under collector.lines"
+            yield Fault(*place, f"{key}.line", f"no line {source.line!r}", allowed)
     if source.via != "modbus":
         return
     buses = {bus.id for bus in collector.buses} if collector is not None else {source.bus}

@@ -11,6 +11,7 @@ from collector.payloads.routes import Routes
 from collector.profiles import Profile
 from collector.settings import CollectorSettings
 from collector.site import MqttSource, Site
+from collector.sources.dlt645 import Dlt645Reader
 from collector.sources.modbus import ModbusReader
 from collector.sources.mqtt import MqttReader
 
@@ -70,6 +71,8 @@ def readers(
                 clock=clock,
             )
         )
+    if "dlt645" in ways:
+        found.append(Dlt645Reader(collector.lines, sites, desk, clock))
     return found
 
 

@@ -9,7 +9,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))  # tests import waiting.py, services.py by name
 sys.path.insert(0, str(Path(__file__).parent / "end_to_end"))  # and program.py
 
-pytest_plugins = ["services", "services_influx", "services_modbus", "services_mqtt"]
+pytest_plugins = [
+    "services",
+    "services_dlt645",
+    "services_influx",
+    "services_modbus",
+    "services_mqtt",
+]
 
 
 @pytest.hookimpl(wrapper=True)

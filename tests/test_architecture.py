@@ -28,6 +28,7 @@ ONE_USER = {
     "uvicorn": {"dashboards/console/server.py"},
     "paho": {"collector/sources/mqttlink.py", "collector/simulator/publisher.py"},
     "pymodbus": {"collector/sources/modbusclient.py"},
+    "serial": {"collector/serialport.py"},
 }
 """Third-party client: the files that may import it."""
 
