@@ -1,19 +1,20 @@
 """From messages to the journal: decode, note what is bad, append, and tell when it is durable."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
 
-from collector.decode import Message, decode_many
+from collector.batches import decode_batches, edge_of
+from collector.decode import decode_many
 from collector.health import Health
 from collector.journal import Journal
 from collector.metrics import Metrics
 from collector.payloads.foreign import Foreign
 from collector.rejects import Rejects
-from collector.rows import Rejected
+from collector.rows import Message, Rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Intake:
         source: str,
         max_payload_bytes: int,
         foreign: Foreign | None = None,
+        edges: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         """Make one.
 
@@ -46,6 +48,7 @@ class Intake:
             source: what their readings and the counters are marked with.
             max_payload_bytes: larger messages are rejected unread.
             foreign: understands the other meters' messages; None: there are none.
+            edges: collectors at the edge that send batches, and the meters each may speak for.
         """
         self._desk = desk
         self._source = source
@@ -53,6 +56,7 @@ class Intake:
         self._foreign = foreign
         self.known = known
         """Meters that may speak; replaced whole when the settings are reloaded."""
+        self._edges = edges or {}
         self._messages = desk.metrics.counter("messages", "Messages received", ("source",))
         self._other_talk = desk.metrics.counter(
             "messages_ignored", "Messages of a device that hold no reading", ("source",)
@@ -78,22 +82,29 @@ class Intake:
         self, messages: Sequence[Message], at: datetime
     ) -> tuple[pl.DataFrame, list[Rejected]]:
         others: list[Message] = []
+        batches: list[Message] = []
 
         def claim(message: Message) -> bool:
+            if edge_of(message.topic) is not None:
+                batches.append(message)
+                return True
             ours = self._foreign is not None and self._foreign.knows(message.topic)
             if ours:
                 others.append(message)
             return ours
 
         limit = self._max_payload_bytes
-        decoded = decode_many(messages, self.known, at, self._source, limit, claim)
-        if self._foreign is None or not others:
-            return decoded.frame, decoded.rejected
-        ignored = self._foreign.ignored
-        more = self._foreign.decode(others, at)
-        self._other_talk.labels(self._source).inc(self._foreign.ignored - ignored)
-        frame = pl.concat([decoded.frame, more.frame], how="diagonal")
-        return frame, decoded.rejected + more.rejected
+        found = [decode_many(messages, self.known, at, self._source, limit, claim)]
+        if batches:
+            found.append(decode_batches(batches, self._edges, at, limit))
+        if self._foreign is not None and others:
+            ignored = self._foreign.ignored
+            found.append(self._foreign.decode(others, at))
+            self._other_talk.labels(self._source).inc(self._foreign.ignored - ignored)
+        if len(found) == 1:
+            return found[0].frame, found[0].rejected
+        frame = pl.concat([one.frame for one in found], how="diagonal")
+        return frame, [note for one in found for note in one.rejected]
 
     def _durable(self, frame: pl.DataFrame, at: datetime) -> None:
         self._readings.labels(self._source).inc(frame.height)

@@ -34,6 +34,8 @@ class Reason(StrEnum):
     TOPIC_MISMATCH = "topic_mismatch"
     """The topic is none of ours, or the payload speaks of another meter than its topic."""
     TOO_LARGE = "too_large"
+    BAD_BATCH = "bad_batch"
+    """A batch of an edge that is damaged, or of a version not understood here."""
     DUPLICATE_KEY = "duplicate_key"
     """One file gives a meter two readings for the same instant."""
     MODBUS_EXCEPTION = "modbus_exception"

@@ -1,48 +1,18 @@
 """Settings of the collector: `collector:` in demandwatch.yaml."""
 
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from collector.brokersettings import BrokerSettings, Port, Seconds, TlsSettings
+from collector.edgesettings import EdgeSettings
 from collector.linesettings import LineSettings
 from collector.site import Identifier, Strict
 
-Seconds = Annotated[float, Field(gt=0, le=3600)]
-Port = Annotated[int, Field(ge=1, le=65535)]
 
-
-class TlsSettings(Strict):
-    """Transport security towards a broker or gateway."""
-
-    ca: Path | None = None
-    """Certificate authority that signed the peer; None: the system's."""
-    cert: Path | None = None
-    """Own certificate, where the peer demands one."""
-    key: Path | None = None
-    """Private key of `cert`."""
-
-    @model_validator(mode="after")
-    def _pair(self) -> "TlsSettings":
-        if (self.cert is None) != (self.key is None):
-            raise ValueError("`cert` and `key` are given together or not at all")
-        return self
-
-
-class MqttSettings(Strict):
+class MqttSettings(BrokerSettings):
     """The broker meters publish to."""
 
-    host: str = "127.0.0.1"
-    port: Port = 1883
-    """1883 is the registered port; 8883 with TLS."""
-    protocol: Literal["5", "3.1.1"] = "5"
-    username: str | None = None
-    password: SecretStr | None = None
-    """Write it as `${NAME}`: the value comes from the environment and is printed as ***."""
-    password_file: Path | None = None
-    """File whose first line is the password; instead of `password`."""
-    tls: TlsSettings | None = None
-    """Absent: plain TCP."""
     client_id: Identifier = "demandwatch-collector"
     """Names the broker's session: keep it, or messages queued for the old name are lost to us."""
     topics: tuple[str, ...] = ("demandwatch/v1/+/readings",)
@@ -53,17 +23,6 @@ class MqttSettings(Strict):
     """Unacknowledged messages the broker may have under way to us; bounds memory (MQTT 5)."""
     session_expiry_hours: Annotated[float, Field(gt=0, le=1_193_046)] = 24 * 7
     """How long the broker keeps messages for us while we are away; a week outlasts a holiday."""
-    max_payload_bytes: Annotated[int, Field(ge=1024, le=268_435_455)] = 1_048_576
-    """Larger messages are rejected unread; 1 MiB holds about 4,000 readings."""
-    keepalive_s: Annotated[int, Field(ge=5, le=3600)] = 30
-    reconnect_max_s: Seconds = 30.0
-    """Longest pause between attempts to reach the broker; the first is 1 s, then doubling."""
-
-    @model_validator(mode="after")
-    def _one_password(self) -> "MqttSettings":
-        if self.password is not None and self.password_file is not None:
-            raise ValueError("give `password` or `password_file`, not both")
-        return self
 
     @field_validator("topics")
     @classmethod
@@ -77,16 +36,6 @@ class MqttSettings(Strict):
             ):
                 raise ValueError(f"topic filter {topic!r}: `+` fills one level, `#` only the last")
         return topics
-
-    def secret(self) -> str | None:
-        """Return the password.
-
-        Raises:
-            OSError: `password_file` cannot be read.
-        """
-        if self.password_file is not None:
-            return self.password_file.read_text(encoding="utf-8").splitlines()[0]
-        return self.password.get_secret_value() if self.password else None
 
 
 class BusSettings(Strict):
@@ -200,6 +149,8 @@ class CollectorSettings(Strict):
     lines: tuple[LineSettings, ...] = ()
     """Lines of meters that speak DL/T 645."""
     journal: JournalSettings = JournalSettings()
+    edge: EdgeSettings | None = None
+    """For `demandwatch collect`: where this collector forwards what it reads."""
 
     @field_validator("buses")
     @classmethod

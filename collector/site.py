@@ -136,6 +136,14 @@ class Dlt645Source(Strict):
         return items
 
 
+class EdgeSource(Strict):
+    """The meter is read by a collector at the edge, which forwards its readings in batches."""
+
+    via: Literal["edge"] = "edge"
+    edge: Identifier
+    """`collector.edge.id` of that collector; no other may speak for the meter."""
+
+
 class FileSource(Strict):
     """The meter arrives only by `demandwatch import`."""
 
@@ -143,7 +151,8 @@ class FileSource(Strict):
 
 
 Source = Annotated[
-    MqttSource | ModbusSource | Dlt645Source | FileSource, Field(discriminator="via")
+    MqttSource | ModbusSource | Dlt645Source | EdgeSource | FileSource,
+    Field(discriminator="via"),
 ]
 
 

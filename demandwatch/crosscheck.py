@@ -70,8 +70,8 @@ def _source(
 ) -> Iterator[Fault]:
     source = meter.source
     key = f"meters.{meter.id}.source"
-    if source.via == "mqtt" and collector is not None and collector.mqtt is None:
-        problem = f"meter {meter.id} publishes by MQTT, but no broker is given"
+    if source.via in {"mqtt", "edge"} and collector is not None and collector.mqtt is None:
+        problem = f"meter {meter.id} comes by MQTT, but no broker is given"
         yield Fault(
             main[0], main[1].get(("collector",), 0), "collector.mqtt", problem, "host, port, ..."
         )

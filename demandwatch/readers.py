@@ -10,7 +10,7 @@ from collector.payloads.mapping import CANONICAL, PayloadMapping
 from collector.payloads.routes import Routes
 from collector.profiles import Profile
 from collector.settings import CollectorSettings
-from collector.site import MqttSource, Site
+from collector.site import EdgeSource, Meter, MqttSource, Site
 from collector.sources.dlt645 import Dlt645Reader
 from collector.sources.modbus import ModbusReader
 from collector.sources.mqtt import MqttReader
@@ -57,7 +57,7 @@ def readers(
         )
         routes = Routes(sites, payloads)
         memory = data / "mqtt-subscriptions.json"
-        found.append(MqttReader(collector.mqtt, known, desk, routes, memory))
+        found.append(MqttReader(collector.mqtt, known, desk, routes, memory, _edges(meters)))
     if "modbus" in ways:
         found.append(
             ModbusReader(
@@ -74,6 +74,15 @@ def readers(
     if "dlt645" in ways:
         found.append(Dlt645Reader(collector.lines, sites, desk, clock))
     return found
+
+
+def _edges(meters: Iterable[Meter]) -> dict[str, frozenset[str]]:
+    """Return the meters behind each collector at the edge."""
+    behind: dict[str, set[str]] = {}
+    for one in meters:
+        if isinstance(one.source, EdgeSource):
+            behind.setdefault(one.source.edge, set()).add(one.id)
+    return {edge: frozenset(ids) for edge, ids in behind.items()}
 
 
 def problems(started: Iterable[Reader]) -> dict[str, str]:

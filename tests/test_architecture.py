@@ -26,7 +26,11 @@ ONE_USER = {
     "yaml": {"collector/yamlfile.py"},
     "google": {"collector/payloads/sparkplug.py"},
     "uvicorn": {"dashboards/console/server.py"},
-    "paho": {"collector/sources/mqttlink.py", "collector/simulator/publisher.py"},
+    "paho": {
+        "collector/forwardlink.py",
+        "collector/sources/mqttlink.py",
+        "collector/simulator/publisher.py",
+    },
     "pymodbus": {"collector/sources/modbusclient.py"},
     "serial": {"collector/serialport.py"},
 }

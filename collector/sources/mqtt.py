@@ -4,7 +4,7 @@ The broker's session is persistent, so whatever was not acknowledged when we fel
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import structlog
 
+from collector.batches import topic_of
 from collector.intake import Desk, Intake
 from collector.payloads.foreign import Foreign
-from collector.payloads.routes import Routes
+from collector.payloads.routes import Routes, Wanted
 from collector.rows import Message
 from collector.settings import MqttSettings
 from collector.sources.mqttinbox import Load
@@ -47,6 +48,7 @@ class MqttReader:
         desk: Desk,
         routes: Routes | None = None,
         memory: Path | None = None,
+        edges: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
         """Prepare to read.
 
@@ -57,13 +59,16 @@ class MqttReader:
             routes: the meters that have a payload mapping.
             memory: file of the session's subscriptions; None: a changed list of topics leaves the
                 older ones subscribed.
+            edges: collectors at the edge whose batches come this way, and the meters of each.
         """
         self._settings = settings
         self._desk = desk
         self._foreign = Foreign(routes, self._publish) if routes else None
         limit = settings.max_payload_bytes
-        self._intake = Intake(desk, known, "mqtt", limit, self._foreign)
-        self._subscriptions = Subscriptions(settings, routes.wanted if routes else (), memory)
+        self._intake = Intake(desk, known, "mqtt", limit, self._foreign, edges)
+        batches = (Wanted(topic_of(edge), 1) for edge in edges or ())
+        wanted = (*(routes.wanted if routes else ()), *batches)
+        self._subscriptions = Subscriptions(settings, wanted, memory)
         self._load = Load(settings.receive_maximum)
         self._connection: Connection | None = None
         self._stopping = threading.Event()
