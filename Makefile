@@ -2,12 +2,13 @@
 #
 #   make setup   an environment in .venv with exactly the pinned versions
 #   make demo    a simulated city on http://127.0.0.1:8080   (ARGS="--for 120 --headless --fresh")
-#   make test    all tests; what needs a server says why it is skipped
+#   make test    all tests; what needs a server says why it is skipped   (JOBS=1: one at a time)
 #   make check   linters, formats, import contracts, types
 #   make bench   the measured budgets, as ratios from one run (ARGS="--only step")
 #   make clean   forget the environment and what the demonstration wrote
 
 PYTHON ?= python3
+JOBS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -31,8 +32,9 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
+# Two at a time: much of the time tests wait for real clocks and sockets. A file stays on one worker.
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 demo: $(READY)
 	@$(BIN)/demandwatch demo $(ARGS)

@@ -4,7 +4,7 @@ import pytest
 from pydantic import ValidationError
 
 from collector.settings import CollectorSettings, MqttSettings
-from collector.site import Site
+from collector.site import ModbusSource, Site
 from collector.yamlfile import faults_of, load_yaml
 
 
@@ -39,7 +39,7 @@ meters:
       profile: sim
 """
 KINDS = "'factory', 'retail', 'lodging', 'catering' or 'office'"
-MODBUS = "bus, poll_every_s, profile, unit, via"
+MODBUS = ", ".join(sorted(ModbusSource.model_fields))
 
 
 def test_each_key_path_knows_its_line(tmp_path: Path):
