@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from collector.imported import standing
 from collector.reading import UTC_US
 from processors import interval, register
 from processors.book import Book
@@ -18,9 +19,11 @@ from processors.demand import MINUTE_US, SLIPS, sliding_maximum
 from processors.grid import BLOCK_US, Grid, Span, floor_block
 from processors.interval import INTERVAL, QUALITY
 from processors.register import Floats, Ints, Limits, Register, plausible_gain_kwh
-from processors.samples import Samples, arrange, code_of, to_samples
+from processors.samples import Samples, arrange, breaks, code_of, to_samples
 
 HOURS = 0.25
+SEAM_US = 16
+"""Microseconds a block may lack and be whole: runs of imported intervals leave one at each seam."""
 _FLAGS = (
     *register.EVENTS,
     *("gap_spread", "partial", "corrected_reading", "block_demand_only", "sliding_incomplete"),
@@ -51,7 +54,7 @@ def intervals_of(readings: pl.DataFrame, book: Book) -> pl.DataFrame:
         INTERVAL rows sorted by (meter_id, start), revision 0, `computed_at` null. A block is closed
         once its meter's register was read at or after the block's end.
     """
-    samples = arrange(code_of(to_samples(readings), book))
+    samples = arrange(code_of(standing(to_samples(readings)), book))
     return blocks(samples, closed_span(samples), book)
 
 
@@ -101,7 +104,8 @@ class _Job:
     def of(cls, samples: Samples, span: Span, book: Book) -> "_Job":
         limits = limits_of(book)
         has = ~np.isnan(samples.energy)
-        energy = register.build(samples.code[has], samples.t[has], samples.energy[has], limits)
+        code, t, broken = samples.code[has], samples.t[has], breaks(samples.origin[has])
+        energy = register.build(code, t, samples.energy[has], limits, broken)
         return cls(samples, Grid.of(span), limits, energy, book.meters["meter_id"])
 
     def frame(self) -> pl.DataFrame:
@@ -153,6 +157,9 @@ class _Job:
         beyond = told[np.minimum(points.at + 1, len(told) - 1)]
         value = np.where(points.share > 0, here + (beyond - here) * points.share, here)
         gained: Floats = value[self.grid.wanted] - value[self.grid.wanted - 1]
+        if self.energy.broken.any():
+            first, last = (points.at[self.grid.wanted - n] for n in (1, 0))
+            gained -= _jumped(self.energy, _across(self.energy, told), first, last)
         rated = self.limits.rated_kw[self.grid.code[self.grid.wanted]]
         most = plausible_gain_kwh(rated, np.array([BLOCK_US]))
         gained[(gained < 0) | (gained > most)] = np.nan
@@ -210,8 +217,9 @@ def between(series: Register, grid: Grid, p: register.Points) -> Between:
     """Return the register's gain over each wanted block, with what supports it."""
     now, before = grid.wanted, grid.wanted - 1
     measured = p.covered_us[now] - p.covered_us[before]
+    measured = np.where(measured >= BLOCK_US - SEAM_US, BLOCK_US, measured)
     long = p.long_us[now] - p.long_us[before]
-    gained = p.v[now] - p.v[before] - _jumped(series, p.at[before], p.at[now])
+    gained = p.v[now] - p.v[before] - _jumped(series, series.jump, p.at[before], p.at[now])
     missing = (measured == 0) & (long == 0)
     coarse = (p.straddle_us[now] > MINUTE_US) | (p.straddle_us[before] > MINUTE_US)
     short = ~missing & (measured + long < BLOCK_US)
@@ -223,12 +231,17 @@ def between(series: Register, grid: Grid, p: register.Points) -> Between:
     )
 
 
-def _jumped(series: Register, first: Ints, last: Ints) -> Floats:
-    """Return the raw jumps of the segments that end inside each block; jumps are rare."""
+def _jumped(series: Register, jump: Floats, first: Ints, last: Ints) -> Floats:
+    """Return the sum of `jump` over the segments that end inside each block; jumps are rare."""
     total = np.zeros(len(first))
     for row in np.flatnonzero(series.jumps[first] != series.jumps[last]).tolist():
-        total[row] = series.jump[first[row] : last[row]].sum()
+        total[row] = jump[first[row] : last[row]].sum()
     return total
+
+
+def _across(series: Register, told: Floats) -> Floats:
+    """Return what another register gained from one reading to the next, 0 but over breaks."""
+    return np.where(series.broken, np.append(np.diff(told), 0.0), 0.0)
 
 
 def power_factor(active: Floats, reactive: Floats) -> Floats:

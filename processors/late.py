@@ -6,11 +6,12 @@ from typing import Protocol
 
 import polars as pl
 
+from collector.imported import Form, origins, standing
 from collector.reading import UTC_US
 from processors import interval
 from processors.blocks import intervals_of
 from processors.book import Book
-from processors.interval import BLOCK, INTERVAL
+from processors.interval import BLOCK, INTERVAL, Quality
 from processors.register import LOOK
 
 _REACH = 4 * LOOK
@@ -33,7 +34,10 @@ class Past(Protocol):
     def neighbours(
         self, meters: Sequence[str], start: datetime, end: datetime, count: int
     ) -> pl.DataFrame:
-        """Return each meter's `count` register readings before `start` and after `end`."""
+        """Return each meter's `count` register readings before `start` and after `end`.
+
+        What was withdrawn is no reading.
+        """
 
     def intervals(
         self, start: datetime, end: datetime, meters: Sequence[str] | None = None
@@ -75,7 +79,7 @@ def _revise(
     low, high = _bounds(group, "first", "last")
     around = past.neighbours(meters, low, high, _CONTEXT)
     inside = past.readings(low, high + timedelta(microseconds=1), meters)
-    known = pl.concat([around, inside]).unique()
+    known = standing(pl.concat([around, inside])).unique()
     reach = _affected(group, known, marks)
     start, end = _bounds(reach, "from", "to")
     margin = past.readings(start - 2 * BLOCK, end + 2 * BLOCK, meters)
@@ -86,7 +90,33 @@ def _revise(
         .filter(pl.col("start") >= pl.col("from"), pl.col("end") <= pl.col("to"))
         .select(list(INTERVAL))
     )
-    return _changed(asked, issued, now)
+    void = _void(issued.join(reach.join(_undone(inside), on="meter_id"), on="meter_id"), asked)
+    return _changed(pl.concat([asked, void]), issued, now)
+
+
+def _undone(inside: pl.DataFrame) -> pl.DataFrame:
+    """Return the meters (one column, meter_id) of which an import was undone inside the span."""
+    origin = origins(inside["source"])
+    rows = inside.clear() if origin is None else inside.filter(origin % 4 == Form.UNDO)
+    return rows.select("meter_id").unique()
+
+
+def _void(issued: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """Return the issued blocks that no reading bears out any more: missing, with no figure.
+
+    Args:
+        issued: INTERVAL rows with the span `from`, `to` that is computed anew.
+        asked: INTERVAL rows that were.
+    """
+    gone = issued.filter(pl.col("start") >= pl.col("from"), pl.col("end") <= pl.col("to")).join(
+        asked, on=["meter_id", "start"], how="anti"
+    )
+    blank = {n: pl.lit(None) for n in _FIGURES} | {
+        "coverage": pl.lit(0.0),
+        "quality": pl.lit(Quality.MISSING.value),
+        "flags": pl.lit([], dtype=pl.List(pl.String)),
+    }
+    return gone.with_columns(**blank).select(pl.col(n).cast(kind) for n, kind in INTERVAL.items())
 
 
 def _bounds(frame: pl.DataFrame, first: str, last: str) -> tuple[datetime, datetime]:
@@ -105,12 +135,8 @@ def _affected(group: pl.DataFrame, known: pl.DataFrame, marks: pl.DataFrame) -> 
     at = pl.col("measured_at")
     before = at.filter(at < pl.col("first")).sort(descending=True).head(_REACH).last()
     after = at.filter(at > pl.col("last")).sort().head(_REACH).last()
-    spans = instants.group_by("meter_id").agg(
-        before.alias("before"),
-        after.alias("after"),
-        pl.col("first").first(),
-        pl.col("last").first(),
-    )
+    beside = instants.group_by("meter_id").agg(before.alias("before"), after.alias("after"))
+    spans = group.select("meter_id", "first", "last").join(beside, on="meter_id", how="left")
     size = f"{int(BLOCK.total_seconds())}s"
     return spans.join(marks, on="meter_id").select(
         "meter_id",

@@ -1,13 +1,15 @@
 """How far each meter has been read, and whether its latest readings leave older ones in doubt."""
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from collector.imported import Form
 from collector.reading import UTC_US
 from processors.book import Book
 from processors.grid import BLOCK_US
-from processors.register import LOOK
-from processors.samples import code_of, in_order
+from processors.register import LOOK, Bools
+from processors.samples import breaks, code_of, in_order
 
 MARKS: dict[str, pl.DataType] = {
     "meter_id": pl.String(),
@@ -46,9 +48,11 @@ def heard(known: pl.DataFrame, marks: pl.DataFrame, book: Book) -> pl.DataFrame:
     starts = np.ones(len(code), dtype=bool)
     starts[1:] = code[1:] != code[:-1]
     previous = np.where(starts, before[code], np.roll(value, 1))
-    odd = (value < previous) | (~starts & (at == np.roll(at, 1)) & (value != previous))
+    odd = ((value < previous) & ~_begun(rows["origin"].to_numpy(), starts)) | (
+        ~starts & (at == np.roll(at, 1)) & (value != previous)
+    )
     first = np.flatnonzero(starts)
-    last = np.append(first[1:], len(code)) - 1
+    last = np.append(first[1:], len(code))[: len(first)] - 1
     return pl.DataFrame(
         {
             "meter_id": rows["meter_id"].gather(first),
@@ -59,6 +63,11 @@ def heard(known: pl.DataFrame, marks: pl.DataFrame, book: Book) -> pl.DataFrame:
             "fell": np.logical_or.reduceat(odd, first) if len(code) else odd,
         }
     )
+
+
+def _begun(origin: npt.NDArray[np.int32], starts: Bools) -> Bools:
+    """Return which rows show another register than their meter's row before; `starts`: no row."""
+    return np.where(starts, origin % 4 == Form.START, breaks(origin))
 
 
 def advance(marks: pl.DataFrame, news: pl.DataFrame, late: pl.DataFrame) -> pl.DataFrame:

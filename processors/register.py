@@ -1,9 +1,10 @@
 """A cumulative register as a piecewise-linear function of time, for many meters at once.
 
 Readings of one register become *segments* between consecutive accepted readings. A segment gains
-energy (rollover added), or states none (the register fell and stayed low, or rose faster than the
-connection can carry). Values between readings are linear interpolations (constant mean power), so
-the sum over any blocks telescopes to the register's own difference.
+energy (rollover added), or states none (the register fell and stayed low, rose faster than the
+connection can carry, or is another one: a break). Values between readings are linear
+interpolations (constant mean power), so the sum over any blocks telescopes to the register's own
+difference.
 
 Everything here is a function of a reading and its `LOOK` neighbours on either side: that locality
 is what makes batch, stream and late data agree.
@@ -68,6 +69,8 @@ class Register:
     """How many segments with a jump or without a statement end at or before this reading."""
     straddle_us: Ints
     """Length of the segment; 0 after a meter's last reading."""
+    broken: Bools
+    """The segment is a break: what the register shows at its ends has nothing in common."""
     covered_us: Ints
     long_us: Ints
     """Running totals, up to this reading, of time in segments that are measured and long."""
@@ -82,7 +85,7 @@ _RESET, _ROLLOVER, _DIP, _SPIKE = range(4)
 _MEASURED, _LONG, _UNSTATED = 1, 2, 3
 
 
-def build(code: Ints, t: Ints, v: Floats, limits: Limits) -> Register:
+def build(code: Ints, t: Ints, v: Floats, limits: Limits, broken: Bools) -> Register:
     """Accept or reject each reading of a register and form its segments.
 
     Args:
@@ -90,30 +93,32 @@ def build(code: Ints, t: Ints, v: Floats, limits: Limits) -> Register:
         t: microseconds, UTC.
         v: register, primary unit (kWh or kvarh), finite.
         limits: per code.
+        broken: the reading shows another register than the one before it.
     """
-    falls = np.flatnonzero((v[1:] < v[:-1]) & (code[1:] == code[:-1])) + 1
+    falls = np.flatnonzero((v[1:] < v[:-1]) & (code[1:] == code[:-1]) & ~broken[1:]) + 1
     rows = np.arange(len(v))
     rejected: list[tuple[Ints, int]] = []
     if falls.size:
-        rejected = _rejected(code, t, v, falls, limits.rated_kw)
+        runs: list[Ints] = [code, np.cumsum(broken)]
+        rejected = _rejected(runs[: 1 + int(broken.any())], t, v, falls, limits.rated_kw)
         rows = np.delete(rows, np.concatenate([at for at, _ in rejected]))
     told = [np.column_stack((code[at], t[at], np.full(at.size, kind))) for at, kind in rejected]
-    return _segments(code[rows], t[rows], v[rows], rows, limits, told)
+    return _segments(code[rows], t[rows], v[rows], rows, broken[rows], limits, told)
 
 
 def _rejected(
-    code: Ints, t: Ints, v: Floats, falls: Ints, rated_kw: Floats
+    runs: list[Ints], t: Ints, v: Floats, falls: Ints, rated_kw: Floats
 ) -> list[tuple[Ints, int]]:
     """Return the readings that dipped and those that spiked, judged by their raw neighbours.
 
     A reading dipped if a reading before it is higher and one after it is at least as high as that
     one again. It spiked if a reading after it is lower, but not lower than one before it, and the
     register does not come back to it; unless it stands alone, the rise to it must be more than the
-    connection can carry. All within LOOK readings.
+    connection can carry. All within LOOK readings, none of them beyond a break.
     """
     near = np.unique(falls[:, None] + np.arange(-LOOK - 1, LOOK + 1))
     i = near[(near >= 0) & (near < len(v))]
-    look = _Look(code, t, v, rated_kw[code[i]], i)
+    look = _Look(runs, t, v, rated_kw[runs[0][i]], i)
     dip, spike = np.zeros(len(i), dtype=bool), np.zeros(len(i), dtype=bool)
     for before in range(1, LOOK + 1):
         for after in range(1, LOOK + 2 - before):
@@ -133,7 +138,8 @@ def _rejected(
 class _Look:
     """The raw readings around some readings, by offset."""
 
-    code: Ints
+    runs: list[Ints]
+    """Numbers that only readings of the same register share: the meter, and the run if any."""
     t: Ints
     values: Floats
     rated_kw: Floats
@@ -143,9 +149,11 @@ class _Look:
         return np.clip(self.at + offset, 0, len(self.values) - 1)
 
     def has(self, offset: int) -> Bools:
-        """Whether the same meter has a reading there."""
+        """Whether the same register has a reading there."""
         place = self._place(offset)
-        inside: Bools = (place == self.at + offset) & (self.code[place] == self.code[self.at])
+        inside: Bools = place == self.at + offset
+        for run in self.runs:
+            inside &= run[place] == run[self.at]
         return inside
 
     def v(self, offset: int) -> Floats:
@@ -161,10 +169,16 @@ class _Look:
 
 
 def _segments(
-    code: Ints, t: Ints, v: Floats, rows: Ints, limits: Limits, rejected: list[Ints]
+    code: Ints,
+    t: Ints,
+    v: Floats,
+    rows: Ints,
+    broken: Bools,
+    limits: Limits,
+    rejected: list[Ints],
 ) -> Register:
     base, span = (int(t.min()), int(t.max() - t.min()) + 1) if len(t) else (0, 1)
-    g = _gains(code, t, v, limits)
+    g = _gains(code, t, v, broken, limits)
     slope = np.full(len(g.dt), _MEASURED, dtype=np.int8)
     slope[g.dt > limits.gap_us[code[:-1]]] = _LONG
     slope[g.unstated] = _UNSTATED
@@ -182,6 +196,7 @@ def _segments(
         jump=np.append(g.raw - g.gain, 0.0),
         jumps=_running(np.ones(len(g.dt), dtype=np.int64), g.rolled | g.unstated),
         straddle_us=np.append(g.dt, 0),
+        broken=np.append(g.broken, False),
         covered_us=_running(g.dt, slope == _MEASURED),
         long_us=_running(g.dt, slope == _LONG),
         slope=np.append(slope, np.int8(0)),
@@ -201,26 +216,28 @@ class _Gains:
     fell: Bools
     rolled: Bools
     leap: Bools
+    broken: Bools
     unstated: Bools
 
 
-def _gains(code: Ints, t: Ints, v: Floats, limits: Limits) -> _Gains:
+def _gains(code: Ints, t: Ints, v: Floats, breaking: Bools, limits: Limits) -> _Gains:
     same = code[1:] == code[:-1]
+    broken = same & breaking[1:]
     dt = np.where(same, np.diff(t), 0)
     raw = np.where(same, np.diff(v), 0.0)
     owner = code[:-1]
     most = plausible_gain_kwh(limits.rated_kw[owner], dt)
-    fell = raw < 0
+    fell = (raw < 0) & ~broken
     rolled, gain = fell.copy(), raw
     if fell.any():
         modulus = limits.modulus_kwh[owner]
         rolled &= (v[:-1] <= modulus) & (raw + modulus <= most)
         gain = np.where(rolled, raw + modulus, raw)
-    leap = same & ~fell & (gain > most)
-    unstated = (fell & ~rolled) | leap | (dt > LONGEST_SPREAD_US)
+    leap = same & ~fell & ~broken & (gain > most)
+    unstated = (fell & ~rolled) | leap | broken | (dt > LONGEST_SPREAD_US)
     if unstated.any():
         gain = np.where(unstated, 0.0, gain)
-    return _Gains(same, dt, raw, gain, fell, rolled, leap, unstated)
+    return _Gains(same, dt, raw, gain, fell, rolled, leap, broken, unstated)
 
 
 def _running(dt: Ints, where: Bools) -> Ints:
@@ -265,6 +282,9 @@ def evaluate(register: Register, code: Ints, t: Ints) -> Points:
     """
     at = np.searchsorted(register.key, code * register.span + (t - register.base), "right") - 1
     ahead = t - register.t[at]
+    if register.broken.any():  # a run of imported intervals is read 1 us after it begins
+        seam = register.broken[at] & (ahead > 0) & (ahead + 1 == register.straddle_us[at])
+        at, ahead = at + seam, np.where(seam, 0, ahead)
     exact = ahead == 0
     straddle = register.straddle_us[at]
     share = ahead / np.maximum(straddle, 1)

@@ -9,7 +9,7 @@ from processors.book import Book
 from processors.grid import BLOCK_US, floor_block
 from processors.live import LIVE
 from processors.register import HOUR_US, Floats, Ints, build, evaluate
-from processors.samples import Samples, arrange, code_of
+from processors.samples import Samples, arrange, breaks, code_of
 from processors.step import State
 
 SITE_RUNNING: dict[str, pl.DataType] = {
@@ -60,7 +60,8 @@ def _register_view(samples: Samples, book: Book, code: Ints, start: Ints) -> tup
     so_far, pace = np.full(len(code), np.nan), np.full(len(code), np.nan)
     if not has.any():
         return so_far, pace
-    series = build(samples.code[has], samples.t[has], samples.energy[has], limits_of(book))
+    limits, broken = limits_of(book), breaks(samples.origin[has])
+    series = build(samples.code[has], samples.t[has], samples.energy[has], limits, broken)
     low = np.searchsorted(series.code, code, "left")
     high = np.searchsorted(series.code, code, "right") - 1
     told = (high >= low) & (start >= series.t[np.minimum(low, len(series.t) - 1)])

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from collector.imported import ORIGIN, Form, origins
 from collector.reading import KEY, UTC_US, conform
 from processors.book import Book
 from processors.register import Bools, Floats, Ints
@@ -18,8 +19,10 @@ SAMPLE: dict[str, pl.DataType] = {
     "reactive_import_kvarh": pl.Float64(),
     "power_kw": pl.Float64(),
     "unbalance_pct": pl.Float64(),
+    "origin": ORIGIN,
 }
-"""The columns of a reading that blocks depend on; what the step's state keeps."""
+"""The columns of a reading that blocks depend on; what the step's state keeps. `origin` as of
+`collector.imported`."""
 
 _KEY_SPACE = 1 << 62
 
@@ -46,7 +49,9 @@ def to_samples(readings: pl.DataFrame) -> pl.DataFrame:
         for name in ("energy_import_kwh", "reactive_import_kvarh", "power_kw")
         if name not in full.columns
     ]
-    return full.with_columns(*absent).select(*list(SAMPLE)[:6], unbalance_pct())
+    origin = origins(full["source"]) if "source" in full.columns else None
+    made = pl.lit(0, dtype=ORIGIN).alias("origin") if origin is None else origin
+    return full.with_columns(*absent).select(*list(SAMPLE)[:6], unbalance_pct(), made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ class Samples:
     reactive: Floats
     power: Floats
     unbalance: Floats
+    origin: npt.NDArray[np.int32]
+    """Of the energy; as of `collector.imported`."""
     corrected: Bools
     """The instant was told more than once, with different values; the latest received stands."""
     repeated: bool = False
@@ -75,6 +82,7 @@ class Samples:
             self.reactive[rows],
             self.power[rows],
             self.unbalance[rows],
+            self.origin[rows],
             self.corrected[rows],
         )
 
@@ -105,7 +113,8 @@ def arrange(coded: pl.DataFrame) -> Samples:
     energy, reactive, power, unbalance = (
         coded[name].fill_null(float("nan")).to_numpy() for name in VALUES
     )
-    return Samples(code, t, energy, reactive, power, unbalance, corrected, repeated)
+    origin = coded["origin"].to_numpy()
+    return Samples(code, t, energy, reactive, power, unbalance, origin, corrected, repeated)
 
 
 def in_order(coded: pl.DataFrame) -> pl.DataFrame:
@@ -127,6 +136,7 @@ def _settle(coded: pl.DataFrame, repeated: Bools) -> tuple[pl.DataFrame, Bools]:
     twin = np.zeros(len(coded), dtype=bool)
     twin[1:] |= repeated
     twin[:-1] |= repeated
+    told = pl.col("energy_import_kwh").is_not_null()
     once = coded.filter(~twin).with_columns(corrected=pl.lit(value=False))
     merged = (
         coded.filter(twin)
@@ -136,6 +146,7 @@ def _settle(coded: pl.DataFrame, repeated: Bools) -> tuple[pl.DataFrame, Bools]:
             pl.col("meter_id").first(),
             pl.col("received_at").last(),
             *(pl.col(name).drop_nulls().last() for name in VALUES),
+            pl.col("origin").filter(told).last().fill_null(0),
             corrected=pl.any_horizontal(
                 pl.col(name).drop_nulls().n_unique() > 1 for name in VALUES
             ),
@@ -145,10 +156,24 @@ def _settle(coded: pl.DataFrame, repeated: Bools) -> tuple[pl.DataFrame, Bools]:
     return whole, whole["corrected"].to_numpy()
 
 
+def breaks(origin: npt.NDArray[np.int32]) -> Bools:
+    """Return which readings show another register than the reading before them.
+
+    The sum of imported interval values is a register of its own, and so is each run of it.
+    """
+    if not origin.any():
+        return np.zeros(len(origin), dtype=bool)
+    form = origin % 4
+    of_intervals = (form == Form.INTERVAL) | (form == Form.START)
+    broken: Bools = form == Form.START
+    broken[1:] |= of_intervals[1:] != of_intervals[:-1]
+    return broken
+
+
 def distinct(samples: pl.DataFrame) -> pl.DataFrame:
     """Drop exact repetitions (same key, same values), keeping the latest received of each."""
     return (
-        samples.group_by(*KEY, *VALUES, maintain_order=True)
+        samples.group_by(*KEY, *VALUES, "origin", maintain_order=True)
         .agg(pl.col("received_at").max())
         .select(list(SAMPLE))
     )

@@ -13,6 +13,7 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
+from collector.imported import Form, standing
 from collector.reading import UTC_US
 from processors import interval
 from processors.blocks import blocks
@@ -92,9 +93,16 @@ def step(state: State, readings: pl.DataFrame, book: Book, now: datetime) -> tup
     """
     fresh = to_samples(readings)
     known = code_of(fresh, book).drop("code")
-    behind = _behind(known, state)
+    count, behind = len(known), _behind(known, state)
+    undo = _withdrawals(known, state.pending)
+    if undo is None:
+        pending = pl.concat([state.pending, known])
+    else:
+        pending = standing(pl.concat([state.pending, known, undo]))
+        known = standing(pl.concat([known, undo]))
     marks = advance(state.marks, heard(known, state.marks, book), behind)
-    pending = pl.concat([state.pending, known])
+    if undo is not None:
+        pending = pl.concat([pending, _ahead(undo, marks)])
     if pending.n_chunks() > MOST_CHUNKS:
         pending = pending.rechunk()
     closing = marks.filter(pl.col("closed_after") > pl.col("closed_before").fill_null(0))
@@ -105,10 +113,28 @@ def step(state: State, readings: pl.DataFrame, book: Book, now: datetime) -> tup
     result = Result(
         intervals=out.with_columns(computed_at=pl.lit(now, dtype=UTC_US)),
         late=_merged(behind, doubtful, resumed),
-        unknown=len(fresh) - len(known),
+        unknown=len(fresh) - count,
         touched=known["meter_id"].unique(),
     )
     return State(kept, marks.select(list(MARKS))), result
+
+
+def _withdrawals(known: pl.DataFrame, pending: pl.DataFrame) -> pl.DataFrame | None:
+    """Return the withdrawals of imported readings, None if there is none."""
+    found = [
+        frame.filter(pl.col("origin") % 4 == Form.UNDO)
+        for frame in (known, pending)
+        if (frame["origin"] != 0).any()
+    ]
+    undo = pl.concat(found) if found else known.clear()
+    return undo.unique() if undo.height else None
+
+
+def _ahead(undo: pl.DataFrame, marks: pl.DataFrame) -> pl.DataFrame:
+    """Return the withdrawals whose reading may still come and not be late."""
+    both = undo.join(marks.select("meter_id", "watermark"), on="meter_id", how="left")
+    still = pl.col("watermark").is_null() | (pl.col("measured_at") > pl.col("watermark"))
+    return both.filter(still).select(list(SAMPLE))
 
 
 def _behind(known: pl.DataFrame, state: State) -> pl.DataFrame:

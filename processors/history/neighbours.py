@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import polars as pl
 
+from collector.imported import standing
 from collector.reading import empty
 
 Rows = Callable[[datetime, datetime, list[str] | None], pl.DataFrame]
@@ -23,7 +24,7 @@ def beside(
     """Return the rows of the `count` instants before `start` and from `end` on, per meter.
 
     Only rows that carry the energy register count and are returned: between two of them a meter
-    may send any number of momentary values, which bound nothing.
+    may send any number of momentary values, which bound nothing. What was withdrawn is not there.
     """
     before = _nearest(rows, meters, _back(start), count, nearest_last=True)
     return pl.concat([before, _nearest(rows, meters, _on(end), count, nearest_last=False)])
@@ -42,7 +43,8 @@ def _nearest(
     for start, end in windows:
         if not lacking:
             break
-        more = rows(start, end, lacking).filter(pl.col("energy_import_kwh").is_not_null())
+        told = standing(rows(start, end, lacking))
+        more = told.filter(pl.col("energy_import_kwh").is_not_null())
         found = pl.concat([found, more]).filter(order <= count)
         seen = found.group_by("meter_id").agg(pl.col("measured_at").n_unique())
         enough = seen.filter(pl.col("measured_at") >= count)["meter_id"].to_list()

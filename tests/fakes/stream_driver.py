@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
+from collector.imported import standing
 from collector.reading import UTC_US, conform, empty
 from processors import interval
 from processors.book import BOOK, Book
@@ -70,13 +71,13 @@ class MemoryPast:
         return self.rows.filter((at >= start) & (at < end) & pl.col("meter_id").is_in(meters))
 
     def neighbours(self, meters, start, end, count):
-        mine = self.rows.filter(
+        mine = standing(self.rows).filter(
             pl.col("meter_id").is_in(meters), pl.col("energy_import_kwh").is_not_null()
         )
         instants = mine.select("meter_id", "measured_at").unique().sort("measured_at")
         before = instants.filter(pl.col("measured_at") < start).group_by("meter_id").tail(count)
         after = instants.filter(pl.col("measured_at") > end).group_by("meter_id").head(count)
-        return self.rows.join(
+        return standing(self.rows).join(
             pl.concat([before, after]), on=["meter_id", "measured_at"], how="semi"
         )
 
