@@ -3,8 +3,7 @@
 Readings of one register become *segments* between consecutive accepted readings. A segment gains
 energy (rollover added), or states none (the register fell and stayed low, rose faster than the
 connection can carry, or is another one: a break). Values between readings are linear
-interpolations (constant mean power), so the sum over any blocks telescopes to the register's own
-difference.
+(constant mean power), so the sum over any blocks telescopes to the register's own difference.
 
 Everything here is a function of a reading and its `LOOK` neighbours on either side: that locality
 is what makes batch, stream and late data agree.
@@ -99,8 +98,7 @@ def build(code: Ints, t: Ints, v: Floats, limits: Limits, broken: Bools) -> Regi
     rows = np.arange(len(v))
     rejected: list[tuple[Ints, int]] = []
     if falls.size:
-        runs: list[Ints] = [code, np.cumsum(broken)]
-        rejected = _rejected(runs[: 1 + int(broken.any())], t, v, falls, limits.rated_kw)
+        rejected = _rejected([code, np.cumsum(broken)], t, v, falls, limits.rated_kw)
         rows = np.delete(rows, np.concatenate([at for at, _ in rejected]))
     told = [np.column_stack((code[at], t[at], np.full(at.size, kind))) for at, kind in rejected]
     return _segments(code[rows], t[rows], v[rows], rows, broken[rows], limits, told)
@@ -222,19 +220,21 @@ class _Gains:
 
 def _gains(code: Ints, t: Ints, v: Floats, breaking: Bools, limits: Limits) -> _Gains:
     same = code[1:] == code[:-1]
-    broken = same & breaking[1:]
+    broken = breaking[1:] & same if breaking.any() else breaking[1:]
     dt = np.where(same, np.diff(t), 0)
     raw = np.where(same, np.diff(v), 0.0)
     owner = code[:-1]
     most = plausible_gain_kwh(limits.rated_kw[owner], dt)
-    fell = (raw < 0) & ~broken
+    fell = (raw < 0) & ~broken if broken.any() else raw < 0
     rolled, gain = fell.copy(), raw
     if fell.any():
         modulus = limits.modulus_kwh[owner]
         rolled &= (v[:-1] <= modulus) & (raw + modulus <= most)
         gain = np.where(rolled, raw + modulus, raw)
-    leap = same & ~fell & ~broken & (gain > most)
-    unstated = (fell & ~rolled) | leap | broken | (dt > LONGEST_SPREAD_US)
+    leap = same & ~fell & (gain > most)
+    unstated = (fell & ~rolled) | leap | (dt > LONGEST_SPREAD_US)
+    if broken.any():
+        leap, unstated = leap & ~broken, unstated | broken
     if unstated.any():
         gain = np.where(unstated, 0.0, gain)
     return _Gains(same, dt, raw, gain, fell, rolled, leap, broken, unstated)
