@@ -26,3 +26,13 @@ def pytest_runtest_makereport(item, call):
         report.outcome = "failed"
         report.longrepr = f"skips are forbidden (DEMANDWATCH_NO_SKIPS=1): {report.longrepr}"
     return report
+
+
+LONGEST = ("test_steel_year.py", "test_bdg2_import.py", "test_sigkill.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take minutes, so that no worker is left alone with one."""
+    begin = {name: place for place, name in enumerate(LONGEST)}
+    rank = {True: len(LONGEST), False: len(LONGEST) + 1}
+    items.sort(key=lambda one: begin.get(one.path.name, rank["end_to_end" in one.path.parts]))
