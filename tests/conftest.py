@@ -13,6 +13,7 @@ pytest_plugins = [
     "services",
     "services_dlt645",
     "services_influx",
+    "services_lines",
     "services_modbus",
     "services_mqtt",
 ]

@@ -3,7 +3,7 @@
 import socketserver
 import struct
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from collector.clock import Clock
 from collector.health import Health
 from collector.journal import Journal
 from collector.metrics import Metrics
-from collector.profiles import load_profiles
+from collector.profiles import Profile, load_profiles
 from collector.rejects import Rejects
 from collector.settings import BusSettings
 from collector.site import Site
@@ -28,6 +28,14 @@ def bus(port: int, **more: object) -> BusSettings:
     quick = {"timeout_s": 0.3, "retries": 0, "backoff_min_s": 0.05, "backoff_max_s": 0.4}
     return BusSettings.model_validate(
         {"id": "bus-1", "host": "127.0.0.1", "port": port, **quick, **more}
+    )
+
+
+def line(device: str, **more: object) -> BusSettings:
+    """Return a quick serial bus."""
+    quick = {"timeout_s": 0.3, "retries": 0, "backoff_min_s": 0.05, "backoff_max_s": 0.4}
+    return BusSettings.model_validate(
+        {"id": "bus-1", "kind": "rtu", "device": device, "baudrate": 115_200, **quick, **more}
     )
 
 
@@ -63,10 +71,15 @@ class Rig:
         self.journal = Journal(self.folder / "journal.db", self.clock.now)
         self.rejects = Rejects(None, metrics=self.metrics)
 
-    def reader(self, buses: Sequence[BusSettings], sites: Sequence[Site]) -> ModbusReader:
+    def reader(
+        self,
+        buses: Sequence[BusSettings],
+        sites: Sequence[Site],
+        profiles: Mapping[str, Profile] = PROFILES,
+    ) -> ModbusReader:
         """Start a reader."""
         made = ModbusReader(
-            buses, sites, PROFILES, journal=self.journal, rejects=self.rejects,
+            buses, sites, profiles, journal=self.journal, rejects=self.rejects,
             health=self.health, metrics=self.metrics, clock=self.clock, commit_every_s=0.01,
         )  # fmt: skip
         self.readers.append(made)

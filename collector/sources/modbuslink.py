@@ -28,6 +28,8 @@ _EXCEPTIONS = {
 """Modbus Application Protocol V1.1b3, section 7."""
 _SILENCE = {10, 11}
 """Exceptions of a gateway that has itself waited in vain for the meter."""
+_WARY_S = 60.0
+"""After an unanswered request: real seconds in which each reading is confirmed by a probe."""
 _PROBES = 2
 """Requests spent on finding out whether a late answer is still under way, before giving up."""
 
@@ -69,6 +71,7 @@ class Link:
         self._ask = Ask(0, 3, 0, 0)
         self._turn = 0
         self._spoken_at = 0.0
+        self._wary: dict[int, float] = {}
         self._used = False
         # not from 1: a gateway may still hold an answer for the process before this one
         self._transaction = int(asyncio.get_running_loop().time() * 1000) % 50_000
@@ -123,6 +126,28 @@ class Link:
         if self._owed.doubtful(ask):
             what = f"unit {meter.unit}: cannot be told from a late answer: {_at(block)}"
             raise PollError("timeout", what, answered=False)
+
+    async def confirm(self, meter: Asked, strays: int) -> None:
+        """Make sure that a reading just made is sound: that no answer of `meter` is left over.
+
+        The book trusts that a meter answers in order. Should one not, an older answer has taken the
+        place of a newer, which then comes unasked: a last probe flushes it out. It is sent only
+        within a minute of an unanswered request.
+
+        Args:
+            meter: who was read.
+            strays: `strays` of its unit before the reading.
+
+        Raises:
+            PollError: more answers than requests came, or the probe found no end.
+        """
+        now = asyncio.get_running_loop().time()
+        if now < self._wary.get(meter.unit, now) and self._bus.unnumbered:
+            last = self._ask
+            await self._try(self._owed.probe(last), meter)
+        if self.strays(meter.unit) != strays:
+            what = f"unit {meter.unit}: more answers than requests; none of them is believed"
+            raise PollError("stray_answer", what, answered=True)
 
     async def read(self, block: Block, meter: Asked, retries: int) -> bytes:
         """Return the block's words as the protocol carries them, most significant byte first.
@@ -186,6 +211,9 @@ class Link:
         try:
             wait = meter.timeout_s + self._bus.wire_s(ask.count)
             return await self._connection.ask(ask, wait, retries)
+        except NoAnswerError:
+            self._wary[ask.unit] = asyncio.get_running_loop().time() + _WARY_S
+            raise
         finally:
             self._owed.over()
             self._spoken_at = asyncio.get_running_loop().time()
