@@ -1,5 +1,6 @@
 """A Modbus reader with real parts around it, and a gateway that answers as a script says."""
 
+import asyncio
 import socketserver
 import struct
 import threading
@@ -76,12 +77,16 @@ class Rig:
         buses: Sequence[BusSettings],
         sites: Sequence[Site],
         profiles: Mapping[str, Profile] = PROFILES,
+        loop: asyncio.AbstractEventLoop | None = None,
     ) -> ModbusReader:
-        """Start a reader."""
+        """Start a reader, on a loop of the test's if it has one."""
         made = ModbusReader(
             buses, sites, profiles, journal=self.journal, rejects=self.rejects,
             health=self.health, metrics=self.metrics, clock=self.clock, commit_every_s=0.01,
         )  # fmt: skip
+        if loop is not None:
+            made._loop.close()
+            made._loop, made._commit_every_s = loop, 60.0
         self.readers.append(made)
         made.start()
         return made
