@@ -120,6 +120,13 @@ class Dlt645Source(Strict):
     wake_bytes: Annotated[int, Field(ge=0, le=16)] = 4
     """Bytes FEH ahead of each request."""
 
+    @field_validator("address", mode="before")
+    @classmethod
+    def _quoted(cls, address: object) -> object:
+        if not isinstance(address, str):
+            raise ValueError('write it in quotes, "000012345678": YAML drops zeros')  # noqa: TRY004 - a fault of the settings
+        return address
+
     @field_validator("address")
     @classmethod
     def _one_meter(cls, address: str) -> str:

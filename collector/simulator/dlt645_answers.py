@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from collector.dlt645.frames import (
@@ -23,35 +22,9 @@ from collector.dlt645.frames import (
 from collector.dlt645.items import ITEMS
 from collector.dlt645.items import encode as encode_item
 from collector.dlt645.meterclock import clock_bytes
+from collector.simulator.dlt645_manners import LineFault
 
 _OTHER_ERROR, _NO_SUCH_DATA = 0x01, 0x02
-
-
-class LineFault(StrEnum):
-    """How a simulated meter fails a request."""
-
-    SILENT = "silent"
-    """No answer."""
-    LATE = "late"
-    """The answer comes `late_s` after the request."""
-    CHECKSUM = "checksum"
-    """A wrong checksum."""
-    PARTIAL = "partial"
-    """The answer stops in its middle."""
-    REFUSED = "refused"
-    """Error word 02H, no such data."""
-    SWAPPED_ADDRESS = "swapped_address"
-    """The answer carries the address first digits first."""
-    WRONG_ITEM = "wrong_item"
-    """The answer is to another identifier."""
-    NOISE = "noise"
-    """Stray bytes and another master's broadcast run ahead of the answer."""
-    LOST_FOLLOW_UP = "lost_follow_up"
-    """What does not fit in the first frame is never sent."""
-    WRONG_SEQUENCE = "wrong_sequence"
-    """Follow-up frames carry another sequence number than asked for."""
-    BAD_DIGITS = "bad_digits"
-    """A digit above 9 in every value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +138,6 @@ def _sent(answer: Frame, showing: Showing) -> list[tuple[float, bytes]]:
     if fault is LineFault.NOISE:
         other = encode(Frame(BROADCAST, BROADCAST_TIME, bytes.fromhex("000012231126")), 2)
         raw = b"\x00\x68\xff\x68\x10\x68" + other + b"\x16\x68" + raw
+    if fault is LineFault.DOUBLED:
+        raw += raw
     return [(showing.late_s if fault is LineFault.LATE else 0.0, raw)]

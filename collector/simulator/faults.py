@@ -8,6 +8,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationError
 
+from collector.simulator.dlt645_manners import Manner
 from collector.simulator.shapes import SHAPES
 from collector.simulator.wire_faults import WireFault
 from collector.site import Identifier, Strict
@@ -74,7 +75,9 @@ class FleetSettings(Strict):
     loads: tuple[MeterLoad, ...] = ()
     troubles: tuple[MeterTrouble, ...] = ()
     wire: tuple[WireFault, ...] = ()
-    """What goes wrong between Modbus meters and their reader."""
+    """What goes wrong between Modbus and DL/T 645 meters and their reader."""
+    dlt645: tuple[Manner, ...] = ()
+    """How DL/T 645 meters answer, where it is not plainly."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,8 @@ class Link:
         self._line = line
         self._wire: _Wire | None = None
         self._loop = asyncio.get_running_loop()
+        self._owed = False
+        """Whether a request was sent more often than it was answered, as far as is known."""
         self.last_error = ""
         """Why the last `connect` failed."""
 
@@ -147,10 +149,12 @@ class Link:
         Raises:
             PollError: no answer, a broken one, or an error word.
         """
+        await self._await_owed()
         question = _Question(Exchange(address, di), label, wake, retries)
         began = self._loop.time()
         while True:
-            for _ in range(retries + 1):
+            for attempt in range(retries + 1):
+                self._owed |= attempt > 0
                 taken = await self._ask(question)
                 if taken is not False:
                     break
@@ -158,6 +162,16 @@ class Link:
                 raise self._unanswered(question)
             if isinstance(taken, bytes):
                 return Heard(taken, question.sent_s or began, self._loop.time())
+
+    async def _await_owed(self) -> None:
+        """Let a second answer go by, if the last request was repeated.
+
+        An error word does not say what it refuses: the answer to a repetition, come late, would
+        be taken for the refusal of the next item.
+        """
+        if self._owed and self._wire is not None:
+            await self._wire.silent(1.5 * self._line.timeout_s, 3 * self._line.timeout_s)
+        self._owed = False
 
     async def _ask(self, question: "_Question") -> bool | bytes:
         """Send the request once and wait; return what `Exchange.take` did, False if in vain."""

@@ -165,6 +165,27 @@ def test_a_late_answer_is_not_taken_for_another_request(station):
     assert station.readings("m1").is_empty()
 
 
+def test_a_late_refusal_is_not_taken_for_the_next_items(station):
+    # a refusal does not say what it refuses: the one of a repeated request, come late, is let by
+    few = {name: one for name, one in SHOWN.items() if not name.startswith("voltage")}
+    asked = []
+
+    def slow(_at):  # voltages are refused after 0.3 s, twice; all else is told after 0.12 s
+        asked.append(1)
+        late_s = 0.3 if len(asked) <= 2 else 0.12
+        return Showing(few, LineFault.LATE, late_s=late_s)
+
+    port = station.simulate({1: slow})
+    items = ["voltage", "current", "power", "frequency"]
+    patient = line(port, timeout_s=0.2, retries=1)
+    station.reader(patient, site_of([1], items=items, clock_every_s=3600, poll_every_s=60))
+    until(lambda: station.readings().height)
+    assert {"current_a_a", "power_kw", "frequency_hz"} <= set(
+        stated(station.readings().row(0, named=True))
+    )
+    assert station.rejects.counts() == {"dlt645_error": 1}
+
+
 @pytest.mark.parametrize("frame_bytes", [1, 7, 20, 200])
 def test_an_answer_in_many_frames_is_joined(station, frame_bytes):
     port = station.simulate({1: lambda _at: Showing(SHOWN, frame_bytes=frame_bytes)})
@@ -255,7 +276,7 @@ def test_a_restarted_server_is_reconnected(station):
 
 def test_addresses_are_twelve_digits_of_one_meter():
     assert address(7) == "000000000007"
-    for wrong in ("7", "99999999999A", "999999999999"):
+    for wrong in ("7", "99999999999A", "999999999999", 7):
         with pytest.raises(ValueError, match="address"):
             site_of([1], address=wrong)
     with pytest.raises(ValueError, match="nope: one or more of energy_import"):
