@@ -117,7 +117,7 @@ def _offset(blocks: Sequence[Block], function: int, register: Register, address:
         if block.function == function and start <= first and behind <= end:
             return before + address - start
         before += block.count
-    raise AssertionError(f"no block holds {register.quantity}: a bug of plan()")
+    raise ValueError(f"no block holds {register.quantity}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,7 +184,8 @@ class Meter(Strict):
     ct_ratio: DatedValues = ()
     pt_ratio: DatedValues = ()
     register_modulus_kwh: Annotated[float, Field(gt=0)] | None = None
-    """Primary kWh at which the energy register rolls over to zero; None: it is not known to."""
+    """Primary kWh at which the energy register rolls over to zero; None: a polled meter's profile
+    tells it, if its CT and PT ratio never change (`collector/moduli.py`), else it is not known."""
     max_interpolation_gap_s: Annotated[int, Field(gt=0, le=7200)] = 1800
     """Longest gap between two readings that still counts as measured coverage (default 30 min)."""
     verification: Verification | None = None

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from alerting.rules import Compiled, load_rules
 from alerting.settings import AlertingSettings
+from collector.moduli import with_moduli
 from collector.payloads.mapping import PayloadMapping, load_payload_mappings
 from collector.profiles import Profile, load_profiles
 from collector.settings import CollectorSettings
@@ -104,7 +105,7 @@ def load(path: Path) -> Configuration:
     return Configuration(
         path,
         settings,
-        sites,
+        with_moduli(sites, profiles.by_id),
         profiles.by_id,
         payloads.by_id,
         packs,
