@@ -2,8 +2,8 @@
 
 An answer counts only if meter, control code and identifier are those asked for; all else on the
 line (late answers, other masters, echoes, broadcasts) is passed over. What does not fit in one
-frame is asked for with a sequence number from 1 (the standard's "read follow-up data"), which the
-answer repeats.
+frame is asked for with a sequence number from 1 behind the identifier (the standard's "read
+follow-up data"); the answer repeats it as its last byte.
 """
 
 from dataclasses import dataclass, field

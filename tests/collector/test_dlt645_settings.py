@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import pytest
-from services_dlt645 import site_of
+from services_dlt645 import SHOWN, line, site_of
+from waiting import until
 
+from collector.intake import Desk
 from collector.settings import CollectorSettings
+from collector.simulator.dlt645_answers import Showing
 from demandwatch.crosscheck import crosscheck
+from demandwatch.readers import readers
 
 PLACE = (Path("sites/a.yaml"), 1)
 
@@ -51,3 +55,17 @@ def test_two_meters_of_one_address_are_found():
 def test_lines_that_cannot_work_are_refused(lines, said):
     with pytest.raises(ValueError, match=said):
         CollectorSettings.model_validate({"lines": lines})
+
+
+def test_a_run_starts_a_reader_for_them(station):
+    port = station.simulate({1: lambda _at: Showing(SHOWN)})
+    settings = CollectorSettings(lines=(line(port),))
+    desk = Desk(
+        station.journal, station.rejects, station.metrics, station.health, station.clock.now
+    )
+    (reader,) = readers(settings, [site_of([1])], {}, desk, station.clock, {}, station.folder)
+    reader.start()
+    try:
+        until(lambda: station.readings("m1").height)
+    finally:
+        reader.stop()
