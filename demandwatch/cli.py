@@ -16,6 +16,7 @@ from demandwatch import __version__
 COMMANDS = {
     "demo": "demandwatch.demo:demo",
     "run": "demandwatch.commands_run:run",
+    "collect": "demandwatch.commands_collect:collect",
     "check": "demandwatch.commands_run:check",
     "query": "demandwatch.commands_query:query_",
     "import": "demandwatch.commands_data:import_",

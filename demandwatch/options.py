@@ -1,12 +1,16 @@
 """What several commands share: the --config option, loading, and one-sentence errors."""
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
 
-from demandwatch.settings import Configuration, ConfigurationError, load
+from demandwatch.edgeconfig import EdgeConfiguration, for_edge_alone, load_edge
+from demandwatch.faults import ConfigurationError
+
+if TYPE_CHECKING:
+    from demandwatch.settings import Configuration
 
 Config = Annotated[
     Path,
@@ -28,12 +32,27 @@ def fail(error: Exception | str) -> NoReturn:
     raise typer.Exit(1)
 
 
-def loaded(path: Path) -> Configuration:
+def loaded(path: Path) -> "Configuration":
     """Load the settings, or print all their faults and end with status 1."""
+    from demandwatch.settings import load  # noqa: PLC0415 - `collect` does without the other stages
+
     try:
         return load(path)
     except ConfigurationError as error:
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
-        for one in error.faults:
-            console.print(str(one), markup=False)
-        fail(f"{len(error.faults)} fault(s) in the settings; nothing was started")
+        fail_with(error)
+
+
+def edge_alone(path: Path) -> EdgeConfiguration | None:
+    """Load a file that is for `collect` alone, or end with status 1; None: it is for `run`."""
+    try:
+        return load_edge(path) if for_edge_alone(path) else None
+    except ConfigurationError as error:
+        fail_with(error)
+
+
+def fail_with(error: ConfigurationError) -> NoReturn:
+    """Print all faults of the settings and end with status 1."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    for one in error.faults:
+        console.print(str(one), markup=False)
+    fail(f"{len(error.faults)} fault(s) in the settings; nothing was started")

@@ -7,7 +7,8 @@ import structlog
 
 from collector.clock import Clock
 from demandwatch.app import App
-from demandwatch.settings import Configuration, ConfigurationError, load
+from demandwatch.faults import ConfigurationError
+from demandwatch.settings import Configuration, load
 from demandwatch.signals import signals
 
 

@@ -18,6 +18,7 @@ from collector.yamlfile import Fault, Loaded, faults_of, load_yaml
 from dashboards.settings import DashboardsSettings
 from demandwatch.crosscheck import crosscheck
 from demandwatch.draft import Draft
+from demandwatch.faults import ConfigurationError
 from demandwatch.payloadcheck import payload_faults
 from demandwatch.sitefiles import load_sites
 from processors.book import Book
@@ -68,14 +69,6 @@ class Configuration:
     def book(self) -> Book:
         """The facts of all meters."""
         return Book.of(self.sites)
-
-
-class ConfigurationError(ValueError):
-    """The configuration has faults; `faults` lists all of them."""
-
-    def __init__(self, faults: Iterable[Fault]) -> None:
-        self.faults = tuple(faults)
-        super().__init__("\n".join(str(one) for one in self.faults))
 
 
 def load(path: Path) -> Configuration:
