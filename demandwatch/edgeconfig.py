@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from collector.edgesettings import EdgeSettings
 from collector.payloads.mapping import PayloadMapping, load_payload_mappings
-from collector.profiles import Profile, load_profiles
+from collector.profiles import Profile, Profiles, load_profiles
 from collector.settings import CollectorSettings
 from collector.site import Site, Strict, Text
 from collector.yamlfile import Fault, faults_of, load_yaml
@@ -83,7 +83,7 @@ def load_edge(path: Path) -> EdgeConfiguration:
         hint = "id, upstream: {host, port, ...}"
         faults.append(Fault(path, line, "collector.edge", "is required by `collect`", hint))
     sites, places = load_sites(home / file.sites, faults)
-    profiles = load_profiles(home / file.meter_profiles)
+    profiles = _profiles(home, file)
     payloads = load_payload_mappings(home / file.payload_mappings)
     faults += [*profiles.faults, *payloads.faults]
     main = (path, loaded.lines)
@@ -95,3 +95,10 @@ def load_edge(path: Path) -> EdgeConfiguration:
     return EdgeConfiguration(
         path, data, file.collector, file.collector.edge, sites, profiles.by_id, payloads.by_id
     )
+
+
+def _profiles(home: Path, file: EdgeFile) -> Profiles:
+    """Read the register maps; an edge without Modbus meters need not have the folder."""
+    folder = home / file.meter_profiles
+    asked = "meter_profiles" in file.model_fields_set
+    return load_profiles(folder) if asked or folder.is_dir() else Profiles({}, ())
