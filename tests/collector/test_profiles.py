@@ -42,6 +42,13 @@ def test_the_sdm630_is_read_in_one_request():
         (GOOD.replace("id: x", "id: y"), 1, "'x'"),
         (GOOD + "forbidden: [[9, 2]]\n", 0, "[first, last]"),
         (GOOD.replace("registers:", "registers: ["), 5, "not YAML"),
+        (GOOD.replace("f32", "f32, plus: [65535]"), 5, "65535"),
+        (GOOD.replace("f32", "f32, scale_register: 70000"), 5, "65535"),
+        (GOOD.replace("f32", "f32, scale_register: 200"), 0, "within 125 registers"),
+        (GOOD + "max_gap: 200\n", 6, "124"),
+        (GOOD + "identity:\n  - {what: model, address: 1, type: ascii}\n", 7, "`words`"),
+        (GOOD + "identity:\n  - {what: model, address: 1, type: u16, words: 2}\n", 7, "`words`"),
+        (GOOD + "identity:\n  - {what: colour, address: 1, type: u16}\n", 7, "'model'"),
     ],
 )
 def test_a_bad_profile_is_refused_with_its_line(tmp_path, text, line, says):
