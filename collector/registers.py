@@ -153,8 +153,8 @@ def decode(
     rows = zip(layout.profile.registers, layout.offsets, layout.scales, strict=True)
     for register, offsets, scale in rows:
         name = register.quantity
-        raw, nothing = _raw(layout.profile, register, words, offsets)
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is a doubt below
+            raw, nothing = _raw(layout.profile, register, words, offsets)
             value = raw.number * register.scale
             if scale is not None:
                 value, nothing = _scaled(value, nothing, words[:, scale])

@@ -146,3 +146,17 @@ def test_values_with_a_scale_register_come_back(a, b):
 
 def test_values_nobody_gives_show_no_scale():
     assert encode(scaled(), {})[3, 14] == NO_SCALE
+
+
+def test_parts_of_a_total_are_added_and_one_that_states_nothing_silences_the_sum():
+    (register,) = one("f64", plus=(4,), sentinels=(0x7FF8000000000000,)).registers
+    profile = one("f64").model_copy(update={"registers": (register,)})
+    layout = plan(profile)
+    assert [(b.start, b.count) for b in layout.blocks] == [(0, 8)]
+    half, nothing = pack("f64", 0.5), [0x7FF8, 0, 0, 0]
+    endless = pack("f64", float("inf")), pack("f64", float("-inf"))
+    rows = [half + half, half + nothing, nothing + half, endless[0] + endless[1]]
+    values, doubts = decode(layout, np.array(rows, dtype=np.uint16))
+    assert values["energy_import_kwh"][0] == 1.0
+    assert np.isnan(values["energy_import_kwh"][1:]).all()
+    assert [(d.row, d.reason) for d in doubts] == [(3, "not_finite")]
