@@ -43,7 +43,7 @@ def line(port: int = 0, device: str = "", **more: object) -> LineSettings:
     """Return a quick line on this machine, at a TCP port or at a serial device."""
     place = {"kind": "serial", "device": device} if device else {"kind": "tcp", "port": port}
     quick = {
-        "id": "line-1", "host": "127.0.0.1", "baudrate": 115200, "timeout_s": 0.15, "retries": 0,
+        "id": "line-1", "host": "127.0.0.1", "baudrate": 115200, "timeout_s": 3.0, "retries": 0,
         "pause_between_s": 0.001, "backoff_min_s": 0.05, "backoff_max_s": 0.4,
     }  # fmt: skip
     return LineSettings.model_validate(quick | place | more)

@@ -83,7 +83,7 @@ def test_a_serial_line_that_was_pulled_out_is_opened_again(station, tmp_path):
 
 def test_a_dead_meter_costs_its_own_slot_only(station):
     port = station.simulate({1: faulty(LineFault.SILENT), 2: steady, 3: steady})
-    station.reader(line(port), site_of([1, 2, 3]))
+    station.reader(line(port, timeout_s=0.15), site_of([1, 2, 3]))
     until(lambda: station.outcome("timeout") >= 3 and station.outcome("ok") >= 60)
     health = {row["meter_id"]: row for row in station.health.snapshot().to_dicts()}
     assert "no answer within 0.15 s to energy_import (0001FF00)" in health["m1"]["last_error"]
@@ -98,7 +98,7 @@ def test_a_meter_that_comes_back_is_heard_again(station):
         return next(answers, steady)(at)
 
     port = station.simulate({1: recovering})
-    station.reader(line(port), site_of([1]))
+    station.reader(line(port, timeout_s=0.15), site_of([1]))
     until(lambda: station.outcome("timeout") == 3 and station.outcome("ok") >= 2)
 
 
@@ -144,7 +144,7 @@ def test_noise_and_broadcasts_before_the_answer_are_passed_over(station):
 )
 def test_an_answer_that_is_none_is_no_reading(station, fault, outcome, said):
     port = station.simulate({1: faulty(fault), 2: steady})
-    station.reader(line(port), site_of([1, 2]))
+    station.reader(line(port, timeout_s=0.15), site_of([1, 2]))
     until(lambda: station.outcome(outcome) >= 2 and station.outcome("ok") >= 2)
     health = {row["meter_id"]: row for row in station.health.snapshot().to_dicts()}
     assert said in health["m1"]["last_error"]
@@ -170,14 +170,14 @@ def test_a_late_refusal_is_not_taken_for_the_next_items(station):
     few = {name: one for name, one in SHOWN.items() if not name.startswith("voltage")}
     asked = []
 
-    def slow(_at):  # voltages are refused after 0.3 s, twice; all else is told after 0.12 s
+    def slow(_at):  # voltages are refused after 0.75 s, twice; all else is told after 0.3 s
         asked.append(1)
-        late_s = 0.3 if len(asked) <= 2 else 0.12
+        late_s = 0.75 if len(asked) <= 2 else 0.3
         return Showing(few, LineFault.LATE, late_s=late_s)
 
     port = station.simulate({1: slow})
     items = ["voltage", "current", "power", "frequency"]
-    patient = line(port, timeout_s=0.2, retries=1)
+    patient = line(port, timeout_s=0.5, retries=1)
     station.reader(patient, site_of([1], items=items, clock_every_s=3600, poll_every_s=60))
     until(lambda: station.readings().height)
     assert {"current_a_a", "power_kw", "frequency_hz"} <= set(
@@ -198,7 +198,7 @@ def test_an_answer_in_many_frames_is_joined(station, frame_bytes):
 @pytest.mark.parametrize("fault", [LineFault.LOST_FOLLOW_UP, LineFault.WRONG_SEQUENCE])
 def test_a_lost_follow_up_loses_the_whole_value(station, fault):
     port = station.simulate({1: faulty(fault, frame_bytes=8)})
-    station.reader(line(port), site_of([1], items=["voltage", "energy_import"]))
+    station.reader(line(port, timeout_s=0.15), site_of([1], items=["voltage", "energy_import"]))
     until(lambda: station.outcome("timeout") >= 2)
     assert station.readings().is_empty()
     assert "energy_import (0001FF00)" in station.rejects.latest()["excerpt"][0]
