@@ -76,7 +76,7 @@ class Forwarder:
         """What the upper side has."""
         self.planned = self.progress
         """What it will have once everything under way has arrived."""
-        self._saved = self.progress
+        self._saved, self._savable = self.progress, True
         self._saved_at = self._live_at = self._paced_at = time.monotonic()
         self._allowed = 0.0  # readings of the backlog that may go now
         self._sent: dict[int, _Sent] = {}
@@ -223,9 +223,11 @@ class Forwarder:
                 os.fsync(file.fileno())
             fresh.replace(self._cursor)
         except OSError as error:
-            LOG.warning("cursor_not_saved", error=str(error))
+            if self._savable:
+                LOG.warning("cursor_not_saved", error=str(error))
+            self._savable = False
             return
-        self._saved = progress
+        self._saved, self._savable = progress, True
 
     def _note(self, *, connected: bool, error: str | None = None) -> None:
         before = self.status

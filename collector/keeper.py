@@ -42,7 +42,7 @@ class Keeper:
         self._inflow = Inflow()
         self._rate: float | None = None
         self._level = 0
-        self._short = False
+        self._short, self._tidy = False, True
         self._full_since: datetime | None = None
         self._used = metrics.gauge("edge_journal_used_ratio", "Share of the journal in use, 0..1")
         self._left = metrics.gauge(
@@ -73,8 +73,11 @@ class Keeper:
             self.fill = self._measure()
             if self.fill.share >= 1.0:
                 self._full()
-        except JournalError as error:  # a full disk refuses deletions too; told by the journal
-            LOG.warning("journal_not_tidied", error=str(error))
+            self._tidy = True
+        except JournalError as error:  # a full disk refuses deletions, too
+            if self._tidy:
+                LOG.warning("journal_not_tidied", error=str(error))
+            self._tidy = False
         self._release()
         self._tell()
 

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent / "end_to_end"))  # and program.py
 
 pytest_plugins = [
     "services",
+    "services_disk",
     "services_dlt645",
     "services_influx",
     "services_lines",
