@@ -60,7 +60,8 @@ def instants(values: Sequence[object], now: datetime) -> tuple[npt.NDArray[np.in
     if text:
         micros[text] = _iso([str(values[i]) for i in text])
     if digits:
-        micros[digits] = _floats([values[i] for i in digits]) * 1000
+        with np.errstate(over="ignore"):  # beyond every float: infinite, and refused below
+            micros[digits] = _floats([values[i] for i in digits]) * 1000
     absent = np.array([one is None for one in values], dtype=bool)
     unreadable = ~np.isfinite(micros) & ~absent
     late = micros > _micros(now + FUTURE_TOLERANCE)

@@ -79,6 +79,10 @@ def _of_topic(source: MqttSource, mapping: PayloadMapping) -> Iterator[_Said]:
         topic_filter(source.topic)
     except ValueError as error:
         yield "topic", str(error), "a topic filter"
+        return
+    if mapping.device_path is None and {"+", "#"} & set(source.topic):
+        problem = f"{source.topic!r} would take other devices' values for this meter's"
+        yield "topic", problem, "the one topic of this device"
 
 
 def _of_pair(

@@ -93,6 +93,10 @@ class MqttReader:
         """Return the present state of the connection."""
         return replace(self._status, last_message_at=self._last_message_at)
 
+    def held(self) -> int:
+        """Return how many messages are under way to the journal."""
+        return self._load.messages
+
     def know(self, known: frozenset[str]) -> None:
         """Accept these meters from now on."""
         self._intake.known = known

@@ -9,6 +9,7 @@ BURST = 2000
 """Messages handed over together at most."""
 _BURST_BYTES = 8_000_000
 _LINGER_S = 0.005  # a message waits for company no longer than this
+_LATE_S = 5.0  # what may have waited longer does not tell its time by its arrival
 HOLD_BYTES = 64_000_000
 """Payload bytes under way before reading stops."""
 
@@ -80,3 +81,26 @@ class Inbox:
         taken.messages, taken.ids, taken.size = self.messages, self.ids, self.size
         self.messages, self.ids, self.size = [], [], 0
         return taken
+
+
+class Freshness:
+    """Whether what is read has just come, or may have waited; times by a monotonic clock, seconds.
+
+    What is read came after the socket was last seen empty. Where that is long ago, we stood still,
+    and what the broker held back meanwhile follows: for as long again nothing counts as fresh.
+    """
+
+    def __init__(self, now_s: float) -> None:
+        """Begin with an empty socket."""
+        self._empty_at_s = now_s
+        self._late_until_s = now_s
+
+    def empty(self, now_s: float) -> None:
+        """Note that there was nothing to read."""
+        self._empty_at_s = now_s
+
+    def reads(self, now_s: float) -> bool:
+        """Return whether what is there to be read has just come."""
+        if now_s - self._empty_at_s > _LATE_S:
+            self._late_until_s = now_s + _LATE_S
+        return now_s >= self._late_until_s

@@ -28,7 +28,7 @@ from collector.payloads.routes import Wanted
 from collector.reason import Reason
 from collector.rows import Message
 from collector.settings import MqttSettings
-from collector.sources.mqttinbox import Inbox, Load
+from collector.sources.mqttinbox import Freshness, Inbox, Load
 from collector.sources.mqttsession import Subscriptions, packets
 
 Take = Callable[[Sequence[Message]], "Future[int]"]
@@ -36,7 +36,6 @@ _BURST_S = 0.05  # a long burst is cut, so that what is durable is acknowledged 
 _QUIET_S = 0.001  # a burst is over when nothing came for so long
 _IDLE_S = 0.5  # between looks at the keep-alive
 _DRAIN_S = 5.0  # at the end, for commits under way
-_LATE_S = 5.0  # a message that may have waited longer does not tell its time by its arrival
 
 
 class BrokerError(RuntimeError):
@@ -71,8 +70,8 @@ class Connection:
         self._inbox = Inbox()
         self._under_way = 0
         self._asked: dict[int, Sequence[Wanted]] = {}
-        self._empty_at = time.monotonic()
-        self._late_until = 0.0
+        self._freshness = Freshness(time.monotonic())
+        self._fresh = True
         self._durable: deque[tuple[Sequence[int], BaseException | None]] = deque()
         self._woken, self._waker = socket.socketpair()
         for end in (self._woken, self._waker):
@@ -183,7 +182,7 @@ class Connection:
         stale = None
         if message.retain:
             stale = Reason.RETAINED
-        elif message.qos or time.monotonic() < self._late_until:  # queued at the broker, or here
+        elif message.qos or not self._fresh:  # it may have been queued at the broker, or here
             stale = Reason.DELAYED
         mid = message.mid if message.qos else None
         self._inbox.put(Message(message.topic, bytes(message.payload), stale), mid)
@@ -205,12 +204,12 @@ class Connection:
             with suppress(BlockingIOError):
                 self._woken.recv(65536)
         there = pending or bool(ready.get(watched, 0) & selectors.EVENT_READ)
-        now = time.monotonic()
-        if there and now - self._empty_at > _LATE_S:
-            self._late_until = now + _LATE_S  # by then the broker has sent what it held back
-        if not there:
+        if there:
+            self._fresh = self._freshness.reads(time.monotonic())
+        else:
             self._inbox.end()
-            self._empty_at = self._empty_at if hold else now
+            if not hold:
+                self._freshness.empty(time.monotonic())
         return there
 
     def _read(self) -> None:

@@ -1,4 +1,7 @@
-"""A collector of one broker in a process of its own, made to be killed: PORT JOURNAL."""
+"""A collector of one broker in a process of its own, made to be killed.
+
+PORT JOURNAL [CLIENT_ID SHARED_GROUP]
+"""
 
 import signal
 import sys
@@ -14,11 +17,11 @@ from collector.settings import MqttSettings
 from collector.sources.mqtt import MqttReader
 
 
-def main(port: int, path: Path) -> None:
+def main(port: int, path: Path, **named: str) -> None:
     now = Clock.real().now
     desk = Desk(Journal(path, now), Rejects(None), Metrics(), Health(), now)
     known = frozenset(f"m{n}" for n in range(10))
-    reader = MqttReader(MqttSettings(port=port), known, desk)
+    reader = MqttReader(MqttSettings(port=port, **named), known, desk)
     reader.start()
     signal.sigwait({signal.SIGTERM})
     reader.stop()
@@ -27,4 +30,5 @@ def main(port: int, path: Path) -> None:
 
 if __name__ == "__main__":
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # before any thread begins
-    main(int(sys.argv[1]), Path(sys.argv[2]))
+    names = dict(zip(("client_id", "shared_group"), sys.argv[3:], strict=False))
+    main(int(sys.argv[1]), Path(sys.argv[2]), **names)
