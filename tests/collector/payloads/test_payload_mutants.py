@@ -5,6 +5,7 @@ DEMANDWATCH_FUZZ_EXAMPLES=1000000 makes a long run of it: so many messages.
 
 import os
 import random
+import re
 
 import yaml
 from payload_world import NOW, ROOT, SHIPPED, site
@@ -16,6 +17,7 @@ from collector.rows import Message
 
 MESSAGES = int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "4000"))
 BATCH = 1000
+NUMBER = re.compile(rb"-?\d+(?:\.\d+)?")
 PIECES = (b"", b"0", b"-", b"9" * 25, b"1e999", b"NaN", b"null", b'"', b"{", b"]", b"\xff", b"true")
 
 
@@ -33,7 +35,13 @@ def seeds() -> tuple[Foreign, list[Message]]:
 
 
 def mutant(chance: random.Random, whole: Message) -> Message:
+    """Return `whole` with other bytes in some places, or with one number replaced."""
     data = bytearray(whole.payload)
+    numbers = list(NUMBER.finditer(whole.payload))
+    if numbers and chance.random() < 0.5:
+        one = chance.choice(numbers)
+        data[one.start() : one.end()] = chance.choice([*PIECES, str(chance.random()).encode()])
+        return whole._replace(payload=bytes(data))
     for _ in range(chance.randint(1, 4)):
         at = chance.randrange(len(data) + 1)
         data[at : at + chance.randint(0, 6)] = chance.choice([*PIECES, chance.randbytes(2)])
@@ -51,4 +59,4 @@ def test_no_mutant_of_a_documented_payload_crashes_or_leaves_the_plausible_range
         for name in set(frame.columns) & set(QUANTITIES):
             low, high = QUANTITIES[name].low, QUANTITIES[name].high
             assert frame[name].drop_nulls().is_between(low, high).all()
-    assert taken > MESSAGES // 20  # most bytes changed are not the numbers
+    assert taken > MESSAGES // 100  # the rest was refused, or told the instant of another
