@@ -86,6 +86,11 @@ def _source(
     if source.bus not in buses:
         allowed = ", ".join(sorted(buses)) or "a bus listed under collector.buses"
         yield Fault(*place, f"{key}.bus", f"no bus {source.bus!r}", allowed)
+    known = collector.buses if collector is not None else ()
+    unnumbered = {bus.id for bus in known if bus.unnumbered}
+    if source.bus in unnumbered and not 1 <= source.unit <= 247:
+        problem = f"unit {source.unit} on an RTU line"
+        yield Fault(*place, f"{key}.unit", problem, "1 to 247; 0 is everybody, and nobody answers")
     if source.profile not in profiles:
         allowed = ", ".join(sorted(profiles))
         yield Fault(*place, f"{key}.profile", f"no profile {source.profile!r}", allowed)

@@ -1,8 +1,8 @@
 """Lines for tests: a serial cable of pseudo-terminals, and a gateway told what to say, by bytes."""
 
 import contextlib
-import socket
 import socketserver
+import ssl
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -57,13 +57,20 @@ def raw() -> Iterator[Callable[..., int]]:
     """Start gateways that do as a test says: raw(talk, size of a request) -> port."""
     servers: list[socketserver.ThreadingTCPServer] = []
 
-    def serve(talk: Talk, size: int = 8, port: int = 0) -> int:
+    def serve(
+        talk: Talk, size: int = 8, port: int = 0, context: ssl.SSLContext | None = None
+    ) -> int:
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
                 with contextlib.suppress(OSError):
-                    while request := self.request.recv(size, socket.MSG_WAITALL):
+                    if context is not None:
+                        self.request = context.wrap_socket(self.request, server_side=True)
+                    while request := self.request.recv(size):
                         if talk(request, self.request.sendall) is False:
                             return
+
+            def finish(self) -> None:
+                self.request.close()
 
         server = socketserver.ThreadingTCPServer(("127.0.0.1", port), Handler)
         server.daemon_threads = True

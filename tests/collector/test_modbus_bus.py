@@ -61,9 +61,11 @@ def test_a_dead_slave_is_asked_without_repetitions_and_heard_at_once_when_it_is_
     slaves = Slaves(dead={7})
     port = raw(slaves, 12)
     rig.reader([bus(port, timeout_s=0.05, retries=3)], [site_of([1, 7], every_s=0.05)])
-    until(lambda: len(slaves.asked[7]) >= 7)
+    until(lambda: len(slaves.asked[7]) >= 9)
     spacing = gaps(slaves, 7)
     assert all(gap < 0.2 for gap in spacing[:3])  # the repetitions of the first poll
+    # then one request a poll, after pauses of 0.05 s that double up to 0.4 s
+    assert all(gap >= 0.05 * 2**i for i, gap in enumerate(spacing[3:7]))
     slaves.dead = ()
     until(lambda: rig.readings("m7").height >= 3)
     assert rig.outcome("timeout") <= len(slaves.asked[7]) - 3 - 3
