@@ -21,6 +21,8 @@ COMMANDS = {
     "query": "demandwatch.commands_query:query_",
     "import": "demandwatch.commands_data:import_",
     "replay": "demandwatch.commands_data:replay",
+    "meter": "demandwatch.commands_meter:meter",
+    "simulate": "demandwatch.commands_simulate:simulate",
     "evidence": "demandwatch.commands_evidence:evidence",
     "policy": "demandwatch.commands_policy:policy",
     "grafana": "demandwatch.commands_grafana:grafana",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 from rich.console import Console
 
+from collector.profiles import Profile, load_profiles
 from demandwatch.edgeconfig import EdgeConfiguration, for_edge_alone, load_edge
 from demandwatch.faults import ConfigurationError
 
@@ -21,6 +22,11 @@ Config = Annotated[
         help="The settings file.",
         show_default=False,
     ),
+]
+
+
+Profiles = Annotated[
+    Path, typer.Option("--profiles", help="Folder of meter profiles.", show_default=True)
 ]
 
 
@@ -56,3 +62,14 @@ def fail_with(error: ConfigurationError) -> NoReturn:
     for one in error.faults:
         console.print(str(one), markup=False)
     fail(f"{len(error.faults)} fault(s) in the settings; nothing was started")
+
+
+def profiles_in(folder: Path) -> dict[str, Profile]:
+    """Load the meter profiles of a folder, or print their faults and end with status 1."""
+    found = load_profiles(folder)
+    if found.faults:
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        for one in found.faults:
+            console.print(str(one), markup=False)
+        fail(f"{len(found.faults)} fault(s) in the meter profiles")
+    return dict(found.by_id)

@@ -12,8 +12,10 @@ from collector.dlt645.frames import (
     ANSWER,
     MORE,
     READ,
+    READ_ADDRESS,
     READ_MORE,
     REFUSED,
+    WILDCARD,
     Frame,
     errors_of,
 )
@@ -89,3 +91,21 @@ class Exchange:
     def _pass_over(self, frame: Frame) -> bool:
         self.passed_over.append(frame)
         return False
+
+
+@dataclass(slots=True)
+class AddressQuestion:
+    """Asks the only meter of a line for its address; several would answer at once, unheard."""
+
+    passed_over: list[Frame] = field(default_factory=list)
+
+    def request(self) -> Frame:
+        """Return the frame to send."""
+        return Frame(WILDCARD, READ_ADDRESS)
+
+    def take(self, frame: Frame) -> bool | bytes:
+        """Take one frame; return the address as it travels, False if it is none of ours."""
+        if frame.control != READ_ADDRESS | ANSWER or frame.data != frame.address:
+            self.passed_over.append(frame)
+            return False
+        return frame.data

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from collector.dlt645.exchange import Exchange, RefusedError
+from collector.dlt645.exchange import AddressQuestion, Exchange, RefusedError
 from collector.dlt645.frames import LONGEST, Frame, digits_of, encode, scan
 from collector.linesettings import LineSettings
 from collector.serialport import SerialPort
@@ -149,11 +149,22 @@ class Link:
         Raises:
             PollError: no answer, a broken one, or an error word.
         """
+        return await self._talk(_Question(Exchange(address, di), label, wake, retries))
+
+    async def address(self, wake: int = 4, retries: int = 0) -> bytes:
+        """Return the address of the only meter on the line, as it travels.
+
+        Raises:
+            PollError: no answer, or several at once.
+        """
+        question = _Question(AddressQuestion(), "who is there (AAAAAAAAAAAA)", wake, retries)
+        return (await self._talk(question)).payload
+
+    async def _talk(self, question: "_Question") -> Heard:
         await self._await_owed()
-        question = _Question(Exchange(address, di), label, wake, retries)
         began = self._loop.time()
         while True:
-            for attempt in range(retries + 1):
+            for attempt in range(question.retries + 1):
                 self._owed |= attempt > 0
                 taken = await self._ask(question)
                 if taken is not False:
@@ -224,7 +235,7 @@ class Link:
 class _Question:
     """An exchange under way, and what is needed to report on it."""
 
-    exchange: Exchange
+    exchange: Exchange | AddressQuestion
     label: str
     wake: int
     retries: int
