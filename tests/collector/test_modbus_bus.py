@@ -111,6 +111,9 @@ class Hurried(asyncio.SelectorEventLoop):
     def __init__(self):
         super().__init__(_Jumping(self))
         self.ahead_s = 0.0
+        self.hurried = True
+        self.patience_s = 0.0003
+        """Real seconds without an event before time jumps."""
 
     def time(self):
         return super().time() + self.ahead_s
@@ -124,9 +127,9 @@ class _Jumping(selectors.DefaultSelector):
     def select(self, timeout=None):
         if timeout is None or timeout <= 0:
             return super().select(timeout)
-        found = super().select(min(timeout, 0.001))
-        if not found:
-            self._loop.ahead_s += max(timeout - 0.001, 0)
+        found = super().select(min(timeout, self._loop.patience_s))
+        if not found and self._loop.hurried:
+            self._loop.ahead_s += max(timeout - self._loop.patience_s, 0)
         return found
 
 
@@ -141,10 +144,13 @@ def test_the_link_is_found_again_after_13_hours_as_after_13_seconds(rig, raw, aw
     )
     until(lambda: loop.ahead_s >= away_s, timeout_s=60)
     assert rig.readings().is_empty()
+    loop.hurried, loop.patience_s = False, 0.05
     before = loop.ahead_s
     raw(Slaves(), 12, port)
+    loop.hurried = True
     until(lambda: rig.readings().height >= 1)
-    assert loop.ahead_s - before < 60 * 60  # hurried time runs on while the server starts
+    # at most 30 s to the next attempt, 60 s to the journal; the rest is a busy machine's
+    assert loop.ahead_s - before < 300
     assert rig.outcome("unreachable") >= away_s / 31
 
 
