@@ -37,15 +37,20 @@ SINGLES, ARRAYS, ROWS, ROUNDS = 30_000, 4_000, 50, 3
 def run() -> dict[str, float]:
     """Return readings and messages a second, and their ratio to the bare loop (medians)."""
     bare, single, array = [], [], []
+    shared: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(ROUNDS):
         bare.append(_with_broker(lambda port, _: _bare(port, SINGLES)))
         single.append(_with_broker(lambda port, path: _journalled(port, SINGLES, 1, path)))
+        for count, found in shared.items():
+            found.append(_with_broker(lambda port, path, n=count: _shared(port, path.parent, n)))
         array.append(_with_broker(lambda port, path: _journalled(port, ARRAYS, ROWS, path)))
     return {
         "bare_paho_messages_per_s": statistics.median(bare),
         "single_messages_durable_per_s": statistics.median(single),
         "single_to_bare_ratio": statistics.median(s / b for s, b in zip(single, bare, strict=True)),
         "array_readings_durable_per_s": statistics.median(array),
+        "single_messages_one_collector_process_per_s": statistics.median(shared[1]),
+        "single_messages_two_sharing_processes_per_s": statistics.median(shared[2]),
     }
 
 
@@ -101,6 +106,43 @@ def _journalled(port: int, messages: int, rows: int, path: Path) -> float:
     if desk.rejects.counts() or durable() != messages * rows:
         raise SystemExit(f"rejected {desk.rejects.counts()}, durable {durable()}")
     return messages * rows / seconds
+
+
+def _shared(port: int, folder: Path, count: int) -> float:
+    """Messages a second into the journals of `count` processes that share a subscription."""
+    script = Path(__file__).with_name("mqtt_collector.py")
+    told = [0] * count
+    children = []
+    for n in range(count):
+        command = [
+            sys.executable,
+            str(script),
+            str(port),
+            str(folder / f"{n}.sqlite"),
+            f"c{n}",
+            "g",
+        ]
+        children.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+
+    def listen(n: int) -> None:
+        for line in children[n].stdout or ():
+            if line.strip().isdecimal():  # between lines of the log
+                told[n] = int(line)
+
+    try:
+        for child in children:
+            while child.stdout and child.stdout.readline().strip() != "ready":
+                assert child.poll() is None
+        for n in range(count):
+            threading.Thread(target=listen, args=(n,), daemon=True).start()
+        seconds = _flood(port, SINGLES, 1, lambda: until(lambda: sum(told) >= SINGLES, 120))
+    finally:
+        for child in children:
+            child.kill()
+            child.wait()
+    if sum(told) != SINGLES:
+        raise SystemExit(f"durable {told} of {SINGLES}")
+    return SINGLES / seconds
 
 
 def _flood(port: int, messages: int, rows: int, wait: Callable[[], object]) -> float:

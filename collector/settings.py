@@ -16,11 +16,14 @@ class MqttSettings(BrokerSettings):
     client_id: Identifier = "demandwatch-collector"
     """Names the broker's session: keep it, or messages queued for the old name are lost to us."""
     topics: tuple[str, ...] = ("demandwatch/v1/+/readings",)
-    """Topic filters; the canonical topic is `demandwatch/v1/<meter_id>/readings`."""
+    """Topic filters of canonical readings, `demandwatch/v1/<meter_id>/readings`. Topics of payload
+    mappings are added by themselves; what is taken out is unsubscribed."""
     shared_group: Identifier | None = None
-    """Set it (and distinct client ids) for several collectors to share the load (`$share/...`)."""
+    """Set it (and distinct client ids) for several collectors to share the load (`$share/...`). A
+    member that is away gets its share when it returns under its client id (deploy/mosquitto)."""
     receive_maximum: Annotated[int, Field(ge=1, le=65535)] = 20_000
-    """Unacknowledged messages the broker may have under way to us; bounds memory (MQTT 5)."""
+    """Unacknowledged messages the broker may have under way to us; bounds memory. With 3.1.1 we
+    stop reading beyond it."""
     session_expiry_hours: Annotated[float, Field(gt=0, le=1_193_046)] = 24 * 7
     """How long the broker keeps messages for us while we are away; a week outlasts a holiday."""
 
