@@ -142,6 +142,10 @@ class Engine:
                 journal_lag=max(self._journal.last() - self._cursor, 0),
             )
 
+    def marks(self) -> pl.DataFrame:
+        """Return how far each register has been read, schema MARKS; safe from any thread."""
+        return self._state.marks
+
     @property
     def cursor(self) -> int:
         """The journal position processed so far."""
