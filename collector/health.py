@@ -14,35 +14,12 @@ import numpy.typing as npt
 import polars as pl
 
 from collector.columns import Columns
+from collector.healthrow import HEALTH
 from collector.reading import UTC_US
 from collector.reason import Reason
-from collector.repeats import REPEATS, Repeats
+from collector.repeats import Repeats
 
-HEALTH: dict[str, pl.DataType] = {
-    "meter_id": pl.String(),
-    "last_heard_at": UTC_US,
-    "last_error": pl.String(),
-    "last_error_at": UTC_US,
-    "failures": pl.Int64(),
-    "successes": pl.Int64(),
-    "response_ms": pl.Float64(),
-    "failed_how": pl.String(),
-    "refused": pl.Int64(),
-    "refused_why": pl.String(),
-    "refused_at": UTC_US,
-    "successes_hour": pl.Int64(),
-    "failures_hour": pl.Int64(),
-    "response_mean_ms": pl.Float64(),
-    "response_p95_ms": pl.Float64(),
-    "every_s": pl.Float64(),
-    **REPEATS,
-}
-"""One row a meter ever heard, failed or refused. `last_heard_at` when readings of it were last made
-durable (arrival, our clock); `failures`, `successes` and `refused` count since the process began,
-the `_hour` columns over the last hour; `response_ms` is the last poll's answer time (ms), mean and
-95th percentile (to 15 %) over the hour, null for meters that speak by themselves; `failed_how` the
-`Reason` of the last failed poll, `refused_why` that of the last data that could not be taken;
-`every_s` how often it is usually heard (s)."""
+__all__ = ["HEALTH", "Health"]
 
 _NEVER = np.iinfo(np.int64).min
 _SLOT_US = 600_000_000
@@ -82,6 +59,7 @@ class Health:
                 "every": (np.nan, np.float64, ()),
                 "ok_slots": (0, np.uint32, (_SLOTS,)),
                 "bad_slots": (0, np.uint32, (_SLOTS,)),
+                "refused_slots": (0, np.uint32, (_SLOTS,)),
             }
         )
         self._answers = Columns(
@@ -153,6 +131,7 @@ class Health:
                 self._error[code] = (words, reason.value)
                 return
             self._rows["refused"][code] += count
+            self._rows["refused_slots"][code, self._slot(_micros(at))] += count
             self._rows["refused_at"][code] = max(int(self._rows["refused_at"][code]), _micros(at))
             self._refusal[code] = reason.value
 
@@ -196,6 +175,7 @@ class Health:
             "response_ms": rows["response"][:size],
             "successes_hour": rows["ok_slots"][:size].sum(axis=1),
             "failures_hour": rows["bad_slots"][:size].sum(axis=1),
+            "refused_hour": rows["refused_slots"][:size].sum(axis=1),
             "response_mean_ms": mean,
             "response_p95_ms": p95,
             "every_s": rows["every"][:size],
@@ -236,7 +216,7 @@ class Health:
         for back in range(passed):
             old = (number - back) % _SLOTS
             for table, names in (
-                (self._rows, ("ok_slots", "bad_slots")),
+                (self._rows, ("ok_slots", "bad_slots", "refused_slots")),
                 (self._answers, ("bins", "total")),
             ):
                 for name in names:

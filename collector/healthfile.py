@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from collector.health import HEALTH
+from collector.healthrow import HEALTH
 from collector.reading import UTC_US
 
 _AT = "written_at"

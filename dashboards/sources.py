@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -44,6 +44,22 @@ class RejectsReader(Protocol):
         """The newest notes first: at, reason, source, subject, excerpt, count."""
 
 
+class GapsReader(Protocol):
+    """The part of the gap ledger the screens use."""
+
+    def gaps(
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        meters: Sequence[str] | None = None,
+        limit: int = 100_000,
+    ) -> pl.DataFrame:
+        """GAP rows that touch `[start, end)`, open ones first, then the newest."""
+
+    def changes(self, gap_id: int) -> list[dict[str, Any]]:
+        """What happened to a gap, the oldest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sources:
     """Everything the console and the API read. All callables are safe from any thread."""
@@ -68,6 +84,9 @@ class Sources:
     """History a quota's projection rests on: the processors' setting."""
     health: Callable[[], pl.DataFrame] | None = None
     """The collector's health: columns meter_id and last_error at least; None: not known here."""
+    condition: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+    """CONDITION of every meter beside given LIVE rows; None: not known here."""
+    gaps: GapsReader | None = None
     rejects: RejectsReader | None = None
     export: Callable[[str, str], Path] | None = None
     """Writes the evidence package of (alert id, who exports) and returns its path; None: the

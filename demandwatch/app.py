@@ -18,7 +18,6 @@ from alerting.office import Alerting
 from alerting.outbox import Couriers
 from alerting.watch import Watch
 from collector.clock import Clock
-from collector.health import Health
 from collector.intake import Desk
 from collector.journal import Journal
 from collector.metrics import Metrics
@@ -27,6 +26,7 @@ from dashboards.sources import Sources
 from demandwatch import __version__
 from demandwatch.datafolder import lock
 from demandwatch.evidence_sources import evidence_sources
+from demandwatch.fleetcare import FleetCare
 from demandwatch.readers import Reader, problems, readers
 from demandwatch.settings import Configuration
 from demandwatch.supervise import Supervisor
@@ -63,12 +63,15 @@ class App:
         config, clock = self.config, self.clock
         data, now = config.data, clock.now
         self._open.callback(os.close, lock(data))
-        self.metrics, self.health = Metrics(), Health()
+        self.metrics = Metrics()
+        self.care = FleetCare(config, clock, self.metrics, self._open)
         self.journal = Journal(
             data / "journal.db", now, config.settings.collector.journal, metrics=self.metrics
         )
         self._open.callback(self.journal.close)
-        self.rejects = Rejects(data / "rejects.db", metrics=self.metrics)
+        self.rejects = Rejects(
+            data / "rejects.db", metrics=self.metrics, listener=self.care.health.noted
+        )
         self._open.callback(self.rejects.close)
         self.history = History(data / "history", now, config.book)
         self.ledger = Ledger(data / "ledger.db", now)
@@ -95,6 +98,7 @@ class App:
             self.supervisor.start("engine", self.engine.run)
             self.supervisor.start("watch", self.watch.run)
             self.supervisor.start("upkeep", self._maintain)
+            self.care.start(self.supervisor, self.history, self.engine)
             self._start_sinks()
             self.couriers.start()
             self._open.callback(self.couriers.stop)
@@ -160,7 +164,7 @@ class App:
         self.watch.on_step(intervals, live)
 
     def _desk(self) -> Desk:
-        return Desk(self.journal, self.rejects, self.metrics, self.health, self.clock.now)
+        return Desk(self.journal, self.rejects, self.metrics, self.care.health, self.clock.now)
 
     def _readers(self) -> list[Reader]:
         config = self.config
@@ -213,7 +217,9 @@ class App:
             metrics=self.metrics.render,
             lookback_days=config.settings.processors.quotas.lookback_days,
             ready=self._not_ready,
-            health=self.health.snapshot,
+            health=self.care.snapshot,
+            condition=self.care.condition,
+            gaps=self.care.gaps,
             rejects=self.rejects,
             export=write,
         )

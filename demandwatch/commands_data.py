@@ -74,6 +74,7 @@ def _work_up(config: Configuration, clock: Clock) -> str:
         return "the running system is working it up"
     try:
         count = app.engine.drain()
+        app.care.follow(app.history, app.engine)
         app.history.maintain()
     finally:
         app.stop()

@@ -29,6 +29,6 @@ def query_(
     settings = loaded(config)
     asked = query.Question(tuple(meter or ()), tuple(site or ()), start, end, as_of)
     try:
-        query.write(query.ask(table, asked, settings), format_, out)
+        query.write(query.ask(table, asked, settings), format_, out, table)
     except (OSError, ValueError) as error:
         fail(error)

@@ -15,11 +15,10 @@ import polars as pl
 from alerting.ledger import Ledger
 from collector.clock import Clock
 from collector.rejects import Rejects
+from demandwatch import query_fleet
 from demandwatch.settings import Configuration
 from demandwatch.table import show
-from processors import running, snapshot
 from processors.history.store import History
-from processors.step import State
 
 MOST_REJECTS = 10_000
 """All that are kept."""
@@ -37,6 +36,7 @@ class Table(StrEnum):
     ALERTS = "alerts"
     FLEET = "fleet"
     REJECTS = "rejects"
+    GAPS = "gaps"
 
 
 class Format(StrEnum):
@@ -91,6 +91,7 @@ class _Desk:
             Table.ALERTS: self._alerts,
             Table.FLEET: self._fleet,
             Table.REJECTS: self._rejects,
+            Table.GAPS: self._gaps,
         }
         return answers[table]()
 
@@ -127,21 +128,17 @@ class _Desk:
         return self._between(rows.filter(pl.col("site_id").is_in(self._sites())), "fired_at")
 
     def _fleet(self) -> pl.DataFrame:
-        book = self._config.book
-        found = snapshot.load(self._config.data / "state.bin")
-        meters = book.meters.select("meter_id", "site_id")
-        wanted = (
-            meters
-            if self._meters is None
-            else meters.filter(pl.col("meter_id").is_in(self._meters))
-        )
-        state = found[0] if found else State.empty()
-        heard = running.running(state, book, meters["meter_id"])
-        return wanted.join(
-            heard.select("meter_id", "measured_at", "received_at", "power_kw"),
-            on="meter_id",
-            how="left",
-        ).sort("meter_id")
+        return self._of_meters(query_fleet.fleet(self._config)).sort("meter_id")
+
+    def _gaps(self) -> pl.DataFrame:
+        start, end = self._instant(self._q.start, None), self._instant(self._q.end, None)
+        rows = self._of_meters(query_fleet.gaps(self._config))
+        if start is not None:
+            rows = rows.filter(pl.col("end").is_null() | (pl.col("end") > start))
+        return rows if end is None else rows.filter(pl.col("start") < end)
+
+    def _of_meters(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows if self._meters is None else rows.filter(pl.col("meter_id").is_in(self._meters))
 
     def _rejects(self) -> pl.DataFrame:
         rejects = Rejects(self._config.data / "rejects.db")
@@ -202,14 +199,22 @@ class _Desk:
         return local.date() if whole or text != self._q.end else local.date() + timedelta(days=1)
 
 
-def write(frame: pl.DataFrame, form: Format, out: Path | None) -> None:
-    """Write rows to a file, or to standard output.
+TO_PEOPLE: dict[Table, tuple[str, ...]] = {
+    Table.FLEET: ("meter_id", "state", "heard_at", "success_hour", "response_ms", "reasons_en"),
+    Table.GAPS: ("gap_id", "meter_id", "start", "end", "cause", "energy_kwh", "method"),
+}
+"""Columns that fit a terminal, of the tables that have many; files carry all."""
+
+
+def write(frame: pl.DataFrame, form: Format, out: Path | None, table: Table | None = None) -> None:
+    """Write rows to a file, or to standard output; for people, TO_PEOPLE's columns of `table`.
 
     Raises:
         OSError: the file cannot be written.
     """
     if form is Format.TABLE and out is None:
-        show(frame)
+        chosen = TO_PEOPLE.get(table) if table else None
+        show(frame.select(chosen) if chosen else frame)
         return
     flat = frame.with_columns(pl.col(pl.List(pl.String)).list.join(" "))
     buffer = io.BytesIO()

@@ -109,10 +109,7 @@ _NOTED = ("last_error", "last_error_at", "failed_how", "refused_why", "refused_a
 
 def _cause() -> pl.Expr:
     length = (pl.col("until") - pl.col("start")).dt.total_microseconds()
-    refused = (pl.col("refused_at") > pl.col("start")) & (pl.col("refused_at") <= pl.col("until"))
-    failed = (pl.col("last_error_at") > pl.col("start")) & (
-        pl.col("last_error_at") <= pl.col("until")
-    )
+    refused, failed = (_during(name) for name in ("refused_at", "last_error_at"))
     together = pl.col("link_together") | (pl.col("site_together") & (pl.col("via") == "mqtt"))
     unreachable = failed & (pl.col("failed_how") == Reason.UNREACHABLE.value)
     kept = (pl.col("method") == "late_data") & ~failed & ~refused
@@ -130,6 +127,11 @@ def _cause() -> pl.Expr:
         pl.when(when.fill_null(value=False)).then(pl.lit(cause.value)) for when, cause in rules
     )
     return chosen.fill_null(Cause.UNKNOWN.value)
+
+
+def _during(name: str) -> pl.Expr:
+    at = pl.col(name)
+    return ((at > pl.col("start")) & (at <= pl.col("until"))).fill_null(value=False)
 
 
 def _detail() -> pl.Expr:

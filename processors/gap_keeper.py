@@ -12,7 +12,7 @@ from threading import Event
 import polars as pl
 
 from collector.clock import Clock
-from collector.health import HEALTH
+from collector.healthrow import HEALTH
 from collector.metrics import Metrics
 from processors.book import Book
 from processors.causes import COLLECTOR, Cause, causes
@@ -141,8 +141,9 @@ class GapKeeper:
     def _around(self, spans: pl.DataFrame) -> pl.DataFrame:
         """Return the readings of the spans, and those on either side that holes depend on."""
         meters, (low, high) = spans["meter_id"].to_list(), _bounds(spans)
-        beside = self._history.neighbours(meters, low, high, CONTEXT)
-        return pl.concat([beside, self._history.readings(low, high + _TICK, meters)]).unique()
+        beside = self._history.neighbours(meters, low, high, CONTEXT).select(_READ)
+        inside = self._history.readings(low, high + _TICK, meters).select(_READ)
+        return pl.concat([beside, inside]).unique()
 
     def _told(self, gaps: pl.DataFrame, now: datetime) -> pl.DataFrame:
         if gaps.is_empty():
@@ -173,6 +174,8 @@ class GapKeeper:
             self._open.labels(cause.value).set(counts.get(cause.value, 0))
 
 
+_READ = ("meter_id", "measured_at", "received_at", "source", "energy_import_kwh")
+"""What holes depend on."""
 _NOTHING = pl.DataFrame(schema=GAP | CHANGE)
 _WEIGHT = {cause.value: place for place, cause in enumerate(Cause)}
 

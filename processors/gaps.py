@@ -49,7 +49,10 @@ class Registers:
 
     @classmethod
     def of(cls, readings: pl.DataFrame, book: Book) -> "Registers":
-        """Build them from READING rows in any order; meters unknown to the book are left out."""
+        """Build them from READING rows in any order; meters unknown to the book are left out.
+
+        The columns of the key, and energy_import_kwh, are enough.
+        """
         samples = arrange(code_of(to_samples(readings), book))
         has = ~np.isnan(samples.energy)
         series = build(samples.code[has], samples.t[has], samples.energy[has], limits_of(book))

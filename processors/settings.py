@@ -53,6 +53,29 @@ class EngineSettings(Strict):
     """Site seconds between statements of quota accounts and looks at the fleet."""
 
 
+class FleetSettings(Strict):
+    """When a meter is not well; silence is `dashboards.console.silent_after_s`."""
+
+    clock_off_s: Annotated[float, Field(gt=0)] = 60.0
+    """Clock offset (s) from which on a meter's clock is off: a minute moves 1/15 of a block."""
+    late_periods: Annotated[float, Field(gt=1)] = 3.0
+    """A meter is overdue after so many of its usual periods without a word ..."""
+    late_least_s: Annotated[float, Field(gt=0)] = 60.0
+    """... and so many site seconds."""
+    success_least: Share = 0.9
+    """Least share of polls answered over the last hour."""
+    stale_readings: Annotated[int, Field(ge=3)] = 20
+    """Identical readings in a row ..."""
+    stale_after_s: Annotated[float, Field(gt=0)] = 1800.0
+    """... over so many site seconds (two blocks) make a meter stale, if three momentary values or
+    more are among them, or ..."""
+    stale_kwh: Annotated[float, Field(gt=0)] = 5.0
+    """... if the power they tell comes to so much energy (kWh) while the register stands still. A
+    coarse register (1 kWh steps times a CT ratio) needs more."""
+    save_s: Annotated[float, Field(gt=0, le=600)] = 5.0
+    """Real seconds between two snapshots for `demandwatch query fleet`."""
+
+
 class ProcessorsSettings(Strict):
     """What the understanding stage may be told."""
 
@@ -61,3 +84,4 @@ class ProcessorsSettings(Strict):
     engine: EngineSettings = EngineSettings()
     verdicts: VerdictSettings = VerdictSettings()
     quotas: QuotaSettings = QuotaSettings()
+    fleet: FleetSettings = FleetSettings()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dashboards.console.reasons import COLUMNS, REASONS
+from dashboards.console.words_fleet import FLEET_WORDS
 
 LANGUAGES = ("zh", "en")
 
@@ -205,7 +206,7 @@ class Words:
 
     def __call__(self, key: str) -> str:
         """Return the words for `key`; a key the table lacks is shown as it is."""
-        pair = WORDS.get(key) or REASONS.get(key)
+        pair = WORDS.get(key) or REASONS.get(key) or FLEET_WORDS.get(key)
         return key if pair is None else pair[LANGUAGES.index(self.language)]
 
     def column(self, name: str) -> str:

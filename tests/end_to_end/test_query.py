@@ -20,7 +20,8 @@ TABLES = {
     "months": set(MONTH),
     "verdicts": set(VERDICT),
     "alerts": {"alert_id", "rule_id", "site_id", "fired_at", "resolved_at"},
-    "fleet": {"meter_id", "site_id", "measured_at", "received_at", "power_kw"},
+    "fleet": {"meter_id", "site_id", "measured_at", "received_at", "power_kw", "state", "reasons"},
+    "gaps": {"gap_id", "meter_id", "start", "end", "state", "cause", "energy_kwh", "method"},
     "rejects": {"at", "reason", "source", "subject", "excerpt", "count"},
 }
 MAPPING = """\
