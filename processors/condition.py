@@ -115,32 +115,8 @@ def condition(
         now: site time.
         limits: thresholds.
     """
-    rows = book.meters.select("meter_id", "site_id", "district", "is_main", "rated_power_kw")
-    rows = rows.join(way.select("meter_id", "via", "link"), on="meter_id", how="left")
-    seen = live.select("meter_id", "measured_at", "received_at", "power_kw")
-    rows = rows.join(seen, on="meter_id", how="left").join(health, on="meter_id", how="left")
-    at = pl.lit(now, dtype=UTC_US)
-    rows = rows.with_columns(
-        heard_at=pl.max_horizontal("last_heard_at", "received_at")
-    ).with_columns(
-        silent_s=_seconds(at - pl.col("heard_at")),
-        refused_s=_seconds(at - pl.col("refused_at")),
-        age_s=_seconds(at - pl.col("measured_at")),
-        success_hour=_share("successes_hour", "failures_hour", "refused_hour"),
-        success_rate=_share("successes", "failures", "refused"),
-    )
-    rules = _rules(limits)
-    told = pl.concat_list(
-        pl.when(when.fill_null(value=False)).then(pl.lit(why.value)) for why, _, when in rules
-    ).list.drop_nulls()
-    state = pl.coalesce(
-        *(
-            pl.when(when.fill_null(value=False)).then(pl.lit(state.value))
-            for _, state, when in rules
-            if state is not None
-        ),
-        pl.lit(State.OK.value),
-    )
+    rows = _known(book, way, live, health, now)
+    state, told = _judged(limits)
     file = (pl.col("via") == "file").fill_null(value=False)
     heard = pl.col("silent_s") <= limits.silent_after_s
     rows = rows.with_columns(
@@ -149,6 +125,32 @@ def condition(
         power_kw=pl.when(heard).then("power_kw"),
     )
     return rows.select(pl.col(name).cast(kind) for name, kind in CONDITION.items()).sort("meter_id")
+
+
+def _known(
+    book: Book, way: pl.DataFrame, live: pl.DataFrame, health: pl.DataFrame, now: datetime
+) -> pl.DataFrame:
+    """Join what is known of each meter, and how long ago it was."""
+    rows = book.meters.select("meter_id", "site_id", "district", "is_main", "rated_power_kw")
+    rows = rows.join(way.select("meter_id", "via", "link"), on="meter_id", how="left")
+    seen = live.select("meter_id", "measured_at", "received_at", "power_kw")
+    rows = rows.join(seen, on="meter_id", how="left").join(health, on="meter_id", how="left")
+    at = pl.lit(now, dtype=UTC_US)
+    heard_at = pl.max_horizontal("last_heard_at", "received_at")
+    return rows.with_columns(heard_at=heard_at).with_columns(
+        silent_s=_seconds(at - pl.col("heard_at")),
+        refused_s=_seconds(at - pl.col("refused_at")),
+        success_hour=_share("successes_hour", "failures_hour", "refused_hour"),
+        success_rate=_share("successes", "failures", "refused"),
+    )
+
+
+def _judged(limits: Limits) -> tuple[pl.Expr, pl.Expr]:
+    """Return the worst state that applies, and all the reasons."""
+    rules = [(why, state, when.fill_null(value=False)) for why, state, when in _rules(limits)]
+    told = pl.concat_list(pl.when(when).then(pl.lit(why.value)) for why, _, when in rules)
+    worst = [pl.when(when).then(pl.lit(state.value)) for _, state, when in rules if state]
+    return pl.coalesce(*worst, pl.lit(State.OK.value)), told.list.drop_nulls()
 
 
 Rule = tuple[Why, State | None, pl.Expr]

@@ -18,7 +18,7 @@ from collector.reading import UTC_US
 from processors.blocks import limits_of
 from processors.book import Book
 from processors.register import LOOK, Floats, Ints, Register, build
-from processors.samples import arrange, code_of, to_samples
+from processors.samples import arrange, breaks, code_of, to_samples
 
 CONTEXT = 2 * LOOK + 2
 """Register readings on either side of a span that its holes may depend on."""
@@ -55,8 +55,8 @@ class Registers:
         """
         samples = arrange(code_of(to_samples(readings), book))
         has = ~np.isnan(samples.energy)
-        series = build(samples.code[has], samples.t[has], samples.energy[has], limits_of(book))
-        return cls(series, book)
+        code, t, broken = samples.code[has], samples.t[has], breaks(samples.origin[has])
+        return cls(build(code, t, samples.energy[has], limits_of(book), broken), book)
 
     def holes(self) -> pl.DataFrame:
         """Return every hole, schema HOLE, by meter and time."""
