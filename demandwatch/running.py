@@ -23,6 +23,8 @@ def run(config: Configuration, clock: Clock, *, console: bool = True) -> None:
         OSError: the first settings cannot be started.
     """
     log = structlog.get_logger()
+    if config.settings.collector.edge is not None:
+        log.warning("collector.edge is for `demandwatch collect`: a run forwards nothing")
     stop, reload = threading.Event(), threading.Event()
     wake = threading.Event()
 

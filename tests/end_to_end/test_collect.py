@@ -168,3 +168,10 @@ def test_it_shows_its_state_refuses_a_second_and_ends_cleanly(brokers, tmp_path)
                           cwd=ROOT)  # fmt: skip
     assert gone.returncode == 1
     assert "no collector answers" in gone.stderr
+
+
+def test_the_shipped_edge_settings_are_sound():
+    command = [*COMMAND, "check", "--config", str(ROOT / "config/edge/demandwatch.yaml")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "collector at the edge" in done.stdout
