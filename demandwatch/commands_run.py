@@ -40,7 +40,7 @@ def run(
 def check(config: Config) -> None:
     """Check all settings; print every fault with file, line, key and what is allowed.
 
-    Exit status 1 if there is a fault.
+    Warns of buses that cannot hold their poll periods. Exit status 1 if there is a fault.
     """
     if (edge := edge_alone(config)) is not None:
         Console().print(
@@ -48,9 +48,15 @@ def check(config: Config) -> None:
             f"{edge.meters} meters, {len(edge.profiles)} meter profiles"
         )
         return
+    from demandwatch.meter_budget import budgets_of  # noqa: PLC0415 - `run` plans nothing
+
     found = loaded(config)
     meters = found.book.meters.height
     Console().print(
         f"{config}: no fault: {len(found.sites)} sites, {meters} meters, "
         f"{len(found.profiles)} meter profiles, {len(found.rules)} rules"
     )
+    for budget in budgets_of(found.settings.collector, found.sites, found.profiles):
+        if budget.warning:
+            console = Console(stderr=True, soft_wrap=True, highlight=False)
+            console.print(f"warning: {budget.warning}", markup=False)

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 from bench_images import PROFILES
-from program import COMMAND, ROOT
+from program import COMMAND, ROOT, Program
 from services import end, requires
 from typer.testing import CliRunner
 
@@ -160,3 +160,26 @@ def test_a_stand_is_a_file_too(tmp_path):
     done = CliRunner().invoke(app, ["simulate", "--file", str(file), *FOLDER])
     assert done.exit_code == 1
     assert "stand.yaml:2" in done.stderr
+
+
+def test_budget_of_a_planned_bus_and_of_the_settings(tmp_path):
+    planned = ["--profile", "demandwatch-sim", "--units", "1-32", "--poll-every", 5, *FOLDER]
+    told = json.loads(call("meter", "budget", *planned, "--format", "json"))[0]
+    assert len(told["meters"]) == 32
+    per_meter_s = told["meters"][0]["ms"] / 1000
+    assert told["shortest_poll_every_s"] == pytest.approx(32 * per_meter_s, rel=1e-3)
+    assert "cannot be held" in call("meter", "budget", *planned, "--baudrate", 1200, status=1)
+    config = ROOT / "config" / "demo" / "demandwatch.yaml"
+    assert "shortest poll_every_s" in call("meter", "budget", "--config", config)
+
+
+def test_check_warns_of_a_bus_that_cannot_hold_its_period(tmp_path):
+    source = {"via": "modbus", "bus": "b", "profile": "demandwatch-sim", "poll_every_s": 1}
+    meters = [{"id": f"m{i}", "source": {**source, "unit": i}} for i in range(1, 33)]
+    name = {"zh": "厂", "en": "Works"}
+    site = {"id": "s", "name": name, "kind": "factory", "district": "d", "meters": meters}
+    bus = {"id": "b", "kind": "rtu", "device": "/dev/ttyUSB0"}
+    program = Program.make(tmp_path, [site], collector={"buses": [bus]})
+    done = CliRunner().invoke(app, ["check", "--config", str(program.config)])
+    assert done.exit_code == 0, done.output
+    assert "warning: bus b: poll_every_s 1 cannot be held" in done.stderr
