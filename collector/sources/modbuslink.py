@@ -67,6 +67,7 @@ class Link:
     def __init__(self, bus: BusSettings) -> None:
         """Prepare the link; nothing is opened yet."""
         self._bus = bus
+        self._unnumbered, self._pause_s = bus.unnumbered, bus.pause_s
         self._owed = Owed()
         self._ask = Ask(0, 3, 0, 0)
         self._turn = 0
@@ -90,13 +91,13 @@ class Link:
                 renewed.
         """
         self.close()
-        find = self._find_rtu if self._bus.unnumbered else self._find_tcp
+        find = self._find_rtu if self._unnumbered else self._find_tcp
         made = Connection(self._bus, context_of(self._bus), find, self._transaction)
         if not await made.connect():
             return False
         self._connection = made
         pause = self._bus.pause_after_connect_s
-        if self._bus.unnumbered and not self._used:
+        if self._unnumbered and not self._used:
             # answers to a process before this one, of which the book knows nothing
             pause = max(pause, self._bus.timeout_s)
         self._used = True
@@ -116,10 +117,13 @@ class Link:
         Raises:
             PollError: that cannot be had just now.
         """
-        self._turn += 1
-        ask = Ask(meter.unit, block.function, block.start, block.count, self._turn)
+        if not self._unnumbered:
+            if self._pause_s:
+                await self._pause()
+            return
+        ask = Ask(meter.unit, block.function, block.start, block.count)
         for _ in range(_PROBES):
-            if not self._owed.doubtful(ask):  # never, where requests are numbered
+            if not self._owed.doubtful(ask):
                 await self._pause()
                 return
             await self._try(self._owed.probe(ask), meter)
@@ -141,8 +145,10 @@ class Link:
         Raises:
             PollError: more answers than requests came, or the probe found no end.
         """
+        if not self._unnumbered:
+            return
         now = asyncio.get_running_loop().time()
-        if now < self._wary.get(meter.unit, now) and self._bus.unnumbered:
+        if now < self._wary.get(meter.unit, now):
             last = self._ask
             await self._try(self._owed.probe(last), meter)
         if self.strays(meter.unit) != strays:
@@ -163,7 +169,9 @@ class Link:
         Raises:
             PollError: no answer, an exception, or fewer words than asked for.
         """
-        await self.settle(block, meter)
+        if self._unnumbered:
+            await self.settle(block, meter)
+        self._turn += 1
         ask = Ask(meter.unit, block.function, block.start, block.count, self._turn)
         try:
             answer = await self._insist(ask, meter, retries)
@@ -191,7 +199,7 @@ class Link:
             return await self._repeat(ask, meter, 0)
 
     async def _repeat(self, ask: Ask, meter: Asked, retries: int) -> Answer:
-        if not self._bus.unnumbered:
+        if not self._unnumbered:
             return await self._once(ask, meter, retries)
         while True:  # each repetition is a request of its own in the book
             try:
@@ -202,11 +210,12 @@ class Link:
                     raise
 
     async def _once(self, ask: Ask, meter: Asked, retries: int) -> Answer:
-        await self._pause()
+        if self._pause_s:
+            await self._pause()
         if self._connection is None:
             raise NoAnswerError(b"")
         self._ask = ask
-        if self._bus.unnumbered:
+        if self._unnumbered:
             self._owed.sent(ask)
         try:
             wait = meter.timeout_s + self._bus.wire_s(ask.count)
@@ -220,9 +229,8 @@ class Link:
 
     async def _pause(self) -> None:
         """Keep the line silent, and throw away what comes unasked meanwhile."""
-        if pause_s := self._bus.pause_s:
-            now = asyncio.get_running_loop().time()
-            await asyncio.sleep(max(0.0, self._spoken_at + pause_s - now))
+        now = asyncio.get_running_loop().time()
+        await asyncio.sleep(max(0.0, self._spoken_at + self._pause_s - now))
 
     async def _try(self, ask: Ask, meter: Asked) -> None:
         """Ask, and do not mind what comes of it: the book has learnt from it."""

@@ -97,13 +97,11 @@ def test_whatever_a_gateway_says_no_value_is_invented(world, said):
     loop, gateway, link = world
     gateway.said, gateway.sent = iter(said), b""
 
-    async def read():
-        while not link.connected:  # a busy machine may take longer than the timeout
-            await link.connect()
-        return await link.read(BLOCK, METER, METER.retries)
-
+    while not link.connected:  # a busy machine may take longer than the timeout
+        loop.run_until_complete(link.connect())
+    reading = link.read(BLOCK, METER, METER.retries)
     try:
-        words = loop.run_until_complete(asyncio.wait_for(read(), 5))
+        words = loop.run_until_complete(asyncio.wait_for(reading, 30))
     except PollError:
         return
     body = answer_pdu(3, words)
