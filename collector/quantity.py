@@ -6,7 +6,8 @@ OBIS codes follow IEC 62056-6-1 (value groups A-B:C.D.E).
 `t1` to `t4` are the meter's own rate registers (费率 1-4; in Chinese meters by custom sharp, peak,
 flat, valley). `demand_register_kw` is the meter's own maximum demand since its last demand reset,
 `demand_register_at_s` when that was, in seconds since 1970 UTC. `clock_offset_s` is the meter's
-clock minus ours at the reading: positive when the meter is fast.
+clock minus ours at the reading: positive when the meter is fast. `temperature_c` is outdoor air at
+a weather station (`role: weather`).
 """
 
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ def _rows() -> tuple[Quantity, ...]:
         Quantity("thd_voltage_pct", "%", gauge, "1-0:12.7.124", 0.0, 1000.0),
         Quantity("thd_current_pct", "%", gauge, "1-0:11.7.124", 0.0, 1000.0),
         Quantity("clock_offset_s", "s", gauge, "", -1e10, 1e10),
+        Quantity("temperature_c", "°C", gauge, "", -60.0, 60.0),
     )
 
 

@@ -7,7 +7,7 @@ at an instant is the last one whose `from` is not later. Facts are added, never 
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -30,27 +30,36 @@ class Text(Strict):
     en: str
 
 
-class Dated(Strict):
-    """One value in force from the start of a day in the site's time zone."""
+class Begins(Strict):
+    """A fact in force from the start of a day in the site's time zone, until the next one's."""
 
     since: date = Field(alias="from")
+
+
+class Dated(Begins):
+    """One value in force from the start of a day."""
+
     value: Annotated[float, Field(gt=0)]
     declared_by: str = ""
     """Who declared it; shown in the evidence."""
 
 
-def _ordered(values: tuple[Dated, ...]) -> tuple[Dated, ...]:
+Fact = TypeVar("Fact", bound=Begins)
+
+
+def ordered(values: tuple[Fact, ...]) -> tuple[Fact, ...]:
+    """Return dated facts as they are; ValueError unless in ascending order of distinct days."""
     days = [one.since for one in values]
     if days != sorted(set(days)):
         raise ValueError("dated values must have distinct `from` days in ascending order")
     return values
 
 
-DatedValues = Annotated[tuple[Dated, ...], AfterValidator(_ordered)]
+DatedValues = Annotated[tuple[Dated, ...], AfterValidator(ordered)]
 
 
-def in_force(values: tuple[Dated, ...], day: date) -> Dated | None:
-    """Return the value in force on `day`, or None if none had begun."""
+def in_force(values: tuple[Fact, ...], day: date) -> Fact | None:
+    """Return the fact in force on `day`, or None if none had begun."""
     begun = [one for one in values if one.since <= day]
     return begun[-1] if begun else None
 
@@ -176,8 +185,9 @@ class Meter(Strict):
 
     id: Identifier
     name: Text | None = None
-    role: Literal["main", "sub"] = "main"
-    """Main meters add up to the site; sub-meters lie behind one and are never added to it."""
+    role: Literal["main", "sub", "weather"] = "main"
+    """Main meters add up to the site; sub-meters lie behind one and are never added to it. A
+    weather station measures no electricity; any site may hold it."""
     source: Source = MqttSource()
     rated_power_kw: Annotated[float, Field(gt=0)] | None = None
     """Greatest power the connection can carry; bounds what a counter may gain between readings."""
@@ -215,6 +225,35 @@ class Production(Strict):
         return self
 
 
+class Supply(Begins):
+    """The supply contract (供用电合同) as the utility files it."""
+
+    tariff: Identifier
+    """Id of a tariff pack."""
+    area: str
+    """`area`, `user_class`, `voltage`, `metering` name one row of the pack's ratios, exactly as it
+    does. Users are classified by the utility's file, never inferred from their curve."""
+    user_class: str = ""
+    voltage: str = ""
+    metering: str = ""
+    prices: Identifier | None = None
+    """A list under `processors.tariff.prices`; None: the bill shows quantities, no amounts."""
+    basic: Literal["none", "transformer_capacity", "contract_max_demand", "actual_max_demand"] = (
+        "none"
+    )
+    """How the basic charge (基本电费) of a two-part tariff is counted; `none`: one-part tariff."""
+    transformer_kva: Annotated[float, Field(gt=0)] | None = None
+    power_factor_standard: Literal["0.90", "0.85", "0.80"] | None = None
+    """Standard the utility holds the site to; None: its power factor is not adjusted."""
+    declared_by: str = ""
+
+    @model_validator(mode="after")
+    def _capacity(self) -> "Supply":
+        if self.basic == "transformer_capacity" and self.transformer_kva is None:
+            raise ValueError("`basic: transformer_capacity` needs `transformer_kva`")
+        return self
+
+
 class Site(Strict):
     """用电单位: a factory, a shop, a hotel, a restaurant."""
 
@@ -233,6 +272,8 @@ class Site(Strict):
     floor_area_m2: DatedValues = ()
     contract_demand_kw: DatedValues = ()
     quota_month_kwh: DatedValues = ()
+    supply: Annotated[tuple[Supply, ...], AfterValidator(ordered)] = ()
+    """Supply contracts, oldest first; without one there is no bill."""
     production: tuple[Production, ...] = ()
     declared: Mapping[Identifier, DatedValues] = {}
     """Facts that corrections of guides and quotas ask for, e.g. `operating_hours_h`."""

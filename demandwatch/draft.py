@@ -21,6 +21,7 @@ class Draft:
     meter_profiles: str
     payload_mappings: str
     policy_folder: str
+    calendar_folder: str | None
     rules: str
     channels: frozenset[str]
     """Names under alerting.channels, whatever is wrong with the channels themselves."""
@@ -40,6 +41,7 @@ class Draft:
             policy_folder=_text(
                 _at(data, "processors", "policy_folder"), ProcessorsSettings().policy_folder
             ),
+            calendar_folder=_text(_at(data, "processors", "calendar_folder"), "") or None,
             rules=_text(_at(data, "alerting", "rules"), AlertingSettings().rules),
             channels=frozenset(map(str, channels if isinstance(channels, Mapping) else ())),
             collector=_section(CollectorSettings, _at(data, "collector")),

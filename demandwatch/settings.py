@@ -22,6 +22,8 @@ from demandwatch.faults import ConfigurationError
 from demandwatch.payloadcheck import payload_faults
 from demandwatch.sitefiles import load_sites
 from processors.book import Book
+from processors.calendar import Calendar
+from processors.calendarfile import load_calendar
 from processors.policy.load import Packs, load_packs
 from processors.policy.names import unknown_names
 from processors.settings import ProcessorsSettings
@@ -56,6 +58,7 @@ class Configuration:
     profiles: Mapping[str, Profile]
     payloads: Mapping[str, PayloadMapping]
     packs: Packs
+    calendar: Calendar
     rules: tuple[Compiled, ...]
     digest: str
     """SHA-256 over all files read, for the evidence."""
@@ -87,8 +90,10 @@ def load(path: Path) -> Configuration:
     profiles = load_profiles(home / draft.meter_profiles)
     payloads = load_payload_mappings(home / draft.payload_mappings)
     packs, pack_faults = load_packs(home / draft.policy_folder)
+    calendar, day_faults = load_calendar(draft.calendar_folder, home)
     rules = load_rules(home / draft.rules, draft.channels)
-    faults += [*profiles.faults, *payloads.faults, *pack_faults, *rules.faults]
+    faults += [*profiles.faults, *payloads.faults, *pack_faults, *day_faults]
+    faults += rules.faults
     faults += crosscheck(draft.collector, sites, places, set(profiles.by_id), main)
     faults += payload_faults(draft.collector, sites, places, payloads.by_id)
     faults += unknown_names(draft.processors, sites, places, packs, main)
@@ -102,6 +107,7 @@ def load(path: Path) -> Configuration:
         profiles.by_id,
         payloads.by_id,
         packs,
+        calendar,
         rules.rules,
         _digest(home, files),
     )
@@ -121,6 +127,7 @@ def _files(path: Path, settings: Settings) -> list[Path]:
         settings.meter_profiles,
         settings.payload_mappings,
         settings.processors.policy_folder,
+        *filter(None, [settings.processors.calendar_folder]),
         settings.alerting.rules,
     )
     return [path, *(one for name in folders for one in sorted((path.parent / name).glob("*.yaml")))]

@@ -3,11 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from collector.site import Identifier, Kind, Strict
+from collector.site import Begins, Identifier, Kind, Strict, ordered
+from processors.policy.header import Provenance
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Price = Annotated[float, Field(ge=0)] | None
+"""Yuan a unit; null: not known."""
 
 
 class VerdictSettings(Strict):
@@ -34,6 +37,34 @@ class QuotaSettings(Strict):
     """Days of history the projection rests on; four weeks hold each weekday four times."""
     surcharge: Identifier | None = None
     """Id of the surcharge pack for the simulation (测算); null: none is shown."""
+
+
+class Prices(Begins):
+    """Prices until the next entry's: facts of a contract or of the monthly notice, not law."""
+
+    flat_yuan_per_kwh: Price = None
+    """Price of a flat kWh without government funds; the other periods are multiples of it."""
+    funds_yuan_per_kwh: Price = None
+    """政府性基金及附加, the same in every period; null: not known, 0: none."""
+    demand_yuan_per_kw: Price = None
+    """Basic charge for a kW of maximum demand and month."""
+    capacity_yuan_per_kva: Price = None
+    """Basic charge for a kVA of transformer capacity and month."""
+    provenance: Provenance
+    source: Annotated[str, Field(min_length=1)]
+    """The notice or contract they are from."""
+
+
+class TariffSettings(Strict):
+    """Bills."""
+
+    prices: Mapping[Identifier, Annotated[tuple[Prices, ...], AfterValidator(ordered)]] = {}
+    """Price lists by name; a site's `supply` names one."""
+    power_factor: Identifier | None = None
+    """Id of the power-factor pack; null: no bill is adjusted."""
+    weather_station: Identifier | None = None
+    """Meter (`role: weather`) whose temperature decides on hot days; null: only days told under
+    `calendar_folder` are hot."""
 
 
 class EngineSettings(Strict):
@@ -81,7 +112,10 @@ class ProcessorsSettings(Strict):
 
     policy_folder: str = "policy"
     """Folder of policy packs, relative to the file that names it."""
+    calendar_folder: str | None = None
+    """Folder of day types and hot days the bureau tells (*.yaml); null: none."""
     engine: EngineSettings = EngineSettings()
     verdicts: VerdictSettings = VerdictSettings()
     quotas: QuotaSettings = QuotaSettings()
     fleet: FleetSettings = FleetSettings()
+    tariff: TariffSettings = TariffSettings()

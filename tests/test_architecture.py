@@ -19,6 +19,7 @@ ONE_USER = {
     "prometheus_client": {"collector/metrics.py"},
     "deltalake": {"processors/history/delta.py"},
     "influxdb_client": {"dashboards/influx.py"},
+    "chinese_calendar": {"processors/calendar.py"},
     "cryptography": {"alerting/evidence/seal.py"},
     "fpdf": {"alerting/evidence/pdf.py"},
     "amqtt": {"collector/simulator/broker.py"},

@@ -202,7 +202,7 @@ def _wire(settings: FleetSettings, meter_id: str) -> tuple[WireFault, ...]:
 def _parts(one: Member, members: Sequence[Member]) -> tuple[int, ...]:
     """Sub-meters lie behind the first main meter of their site."""
     mains = [m.index for m in members if m.site.id == one.site.id and m.meter.role == "main"]
-    if one.meter.role == "sub" or one.index != mains[0]:
+    if one.meter.role != "main" or one.index != mains[0]:
         return (one.index,)
     subs = [m.index for m in members if m.site.id == one.site.id and m.meter.role == "sub"]
     return (one.index, *subs)

@@ -95,6 +95,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "meter": ("电表", "Meter"),
     "role_main": ("总表", "main"),
     "role_sub": ("分表", "sub-meter"),
+    "role_weather": ("气象站", "weather station"),
     "last_reading": ("末次抄读", "Last reading"),
     "verification": ("检定", "Verification"),
     "valid_until": ("有效期至", "valid until"),

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from collector.yamlfile import Fault, Loaded, faults_of, load_yaml
-from processors.policy.pack import FactorPack, Pack, SurchargePack, TablePack
+from processors.policy.header import Header
+from processors.policy.pack import AnyPack, FactorPack, Pack, SurchargePack, TablePack
+from processors.policy.power_factor_pack import PowerFactorPack
+from processors.policy.tariff_pack import TariffPack
 
-PACK: TypeAdapter[TablePack | SurchargePack | FactorPack] = TypeAdapter(Pack)
+PACK: TypeAdapter[AnyPack] = TypeAdapter(Pack)
+Edition = TypeVar("Edition", bound=Header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,8 @@ class Packs:
     tables: tuple[TablePack, ...] = ()
     surcharges: tuple[SurchargePack, ...] = ()
     factors: tuple[FactorPack, ...] = ()
+    tariffs: tuple[TariffPack, ...] = ()
+    power_factors: tuple[PowerFactorPack, ...] = ()
 
     def guide(self, pack_id: str, start: date, end: date) -> TablePack | None:
         """Return the guide's edition in force throughout `[start, end)`, or None."""
@@ -49,16 +56,20 @@ class Packs:
 
     def surcharge(self, pack_id: str, day: date) -> SurchargePack | None:
         """Return the surcharge edition in force on `day`."""
-        return next(
-            (
-                one
-                for one in self.surcharges
-                if one.id == pack_id
-                and one.validity.begin <= day
-                and (one.validity.until is None or day < one.validity.until)
-            ),
-            None,
-        )
+        return _on(self.surcharges, pack_id, day)
+
+    def tariff(self, pack_id: str, day: date) -> TariffPack | None:
+        """Return the tariff edition in force on `day`."""
+        return _on(self.tariffs, pack_id, day)
+
+    def power_factor(self, pack_id: str, day: date) -> PowerFactorPack | None:
+        """Return the edition of a power-factor adjustment in force on `day`."""
+        return _on(self.power_factors, pack_id, day)
+
+
+def _on(packs: Iterable[Edition], pack_id: str, day: date) -> Edition | None:
+    next_day = day + timedelta(days=1)
+    return next((p for p in packs if p.id == pack_id and p.validity.holds(day, next_day)), None)
 
 
 def _edition(
@@ -77,7 +88,7 @@ def load_packs(folder: Path) -> tuple[Packs, list[Fault]]:
     if not folder.is_dir():
         return Packs(), [Fault(folder, 0, "", "is not a folder", "a folder of policy packs")]
     faults: list[Fault] = []
-    read: list[tuple[Path, int, TablePack | SurchargePack | FactorPack]] = []
+    read: list[tuple[Path, int, AnyPack]] = []
     for path in sorted(folder.glob("*.yaml")):
         loaded = load_yaml(path)
         faults += loaded.faults
@@ -88,12 +99,12 @@ def load_packs(folder: Path) -> tuple[Packs, list[Fault]]:
         tuple(one for one in packs if isinstance(one, TablePack)),
         tuple(one for one in packs if isinstance(one, SurchargePack)),
         tuple(one for one in packs if isinstance(one, FactorPack)),
+        tuple(one for one in packs if isinstance(one, TariffPack)),
+        tuple(one for one in packs if isinstance(one, PowerFactorPack)),
     ), faults
 
 
-def _packs_of(
-    path: Path, loaded: Loaded, faults: list[Fault]
-) -> list[tuple[Path, int, TablePack | SurchargePack | FactorPack]]:
+def _packs_of(path: Path, loaded: Loaded, faults: list[Fault]) -> list[tuple[Path, int, AnyPack]]:
     if loaded.data is None:
         return []
     entries: list[tuple[tuple[str | int, ...], object]] = [((), loaded.data)]
@@ -113,7 +124,7 @@ def _packs_of(
 
 
 def _clashes(
-    read: list[tuple[Path, int, TablePack | SurchargePack | FactorPack]],
+    read: list[tuple[Path, int, AnyPack]],
 ) -> list[Fault]:
     """Find editions of one document whose spans overlap: a verdict could not bind to one."""
     faults = []

@@ -19,7 +19,7 @@ def unknown_names(
     packs: Packs,
     main: tuple[Path, Lines],
 ) -> list[Fault]:
-    """Return a fault for each guide, use, product or surcharge that no loaded pack knows.
+    """Return a fault for each guide, use, product, surcharge or tariff that nothing loaded knows.
 
     Args:
         settings: the guides by kind and the surcharge.
@@ -29,6 +29,7 @@ def unknown_names(
         main: demandwatch.yaml and its lines.
     """
     faults = list(_of_settings(settings, packs, main))
+    faults += _station(settings, sites, main)
     for site, place in zip(sites, places, strict=True):
         faults += _of_site(site, place, settings, packs)
     return faults
@@ -49,6 +50,24 @@ def _of_settings(
         at = ("processors", "quotas", "surcharge")
         problem = f"no surcharge {tiers!r}"
         yield Fault(file, lines.get(at, 0), ".".join(at), problem, ", ".join(known))
+    adjusted = settings.tariff.power_factor
+    known = sorted({one.id for one in packs.power_factors})
+    if adjusted is not None and adjusted not in known:
+        at = ("processors", "tariff", "power_factor")
+        problem = f"no power-factor pack {adjusted!r}"
+        yield Fault(file, lines.get(at, 0), ".".join(at), problem, ", ".join(known))
+
+
+def _station(
+    settings: ProcessorsSettings, sites: Sequence[Site], main: tuple[Path, Lines]
+) -> Iterator[Fault]:
+    named = settings.tariff.weather_station
+    known = sorted(m.id for site in sites for m in site.meters if m.role == "weather")
+    if named is not None and named not in known:
+        key = ("processors", "tariff", "weather_station")
+        allowed = ", ".join(known) or "the id of a meter with `role: weather`"
+        problem = f"no weather station {named!r}"
+        yield Fault(main[0], main[1].get(key, 0), ".".join(key), problem, allowed)
 
 
 def _of_site(
@@ -61,6 +80,7 @@ def _of_site(
     if site.use and rows and site.use not in rows:
         problem = f"{site.id}: guide {guide} has no row {site.use!r}"
         yield Fault(*place, "use", problem, ", ".join(sorted(rows)))
+    yield from _of_supply(site, place, settings, packs)
     meters = {one.id for one in site.meters}
     for made in site.production:
         if not packs.product_known(made.product):
@@ -69,6 +89,27 @@ def _of_site(
         for meter in sorted(set(made.meters) - meters):
             problem = f"{site.id}: no meter {meter!r}"
             yield Fault(*place, "production.meters", problem, ", ".join(sorted(meters)))
+
+
+def _of_supply(
+    site: Site, place: Place, settings: ProcessorsSettings, packs: Packs
+) -> Iterator[Fault]:
+    for supply in site.supply:
+        editions = [one for one in packs.tariffs if one.id == supply.tariff]
+        rows = sorted({row.key for one in editions for row in one.ratios})
+        wanted = (supply.area, supply.user_class, supply.voltage, supply.metering)
+        if not editions:
+            known = ", ".join(sorted({one.id for one in packs.tariffs}))
+            problem = f"{site.id}: no tariff {supply.tariff!r}"
+            yield Fault(*place, "supply.tariff", problem, known)
+        elif wanted not in rows:
+            allowed = "; ".join(" / ".join(filter(None, row)) for row in rows)
+            problem = f"{site.id}: {supply.tariff} has no ratios for {' / '.join(wanted)}"
+            yield Fault(*place, "supply.area", problem, f"area / user_class / ...: {allowed}")
+        if supply.prices is not None and supply.prices not in settings.tariff.prices:
+            problem = f"{site.id}: no price list {supply.prices!r}"
+            known = ", ".join(sorted(settings.tariff.prices))
+            yield Fault(*place, "supply.prices", problem, known or "one under processors.tariff")
 
 
 def _guides(packs: Packs) -> str:

@@ -13,6 +13,8 @@ from pydantic import Field, model_validator
 from collector.site import Identifier, Strict, Text
 from processors.policy.correction import FORMULAS
 from processors.policy.header import Coal, Header, Provenance
+from processors.policy.power_factor_pack import PowerFactorPack
+from processors.policy.tariff_pack import TariffPack
 
 
 class Role(StrEnum):
@@ -224,4 +226,6 @@ class FactorPack(Header):
     factors: Annotated[tuple[Factor, ...], Field(min_length=1)]
 
 
-Pack = Annotated[TablePack | SurchargePack | FactorPack, Field(discriminator="kind")]
+AnyPack = TablePack | SurchargePack | FactorPack | TariffPack | PowerFactorPack
+
+Pack = Annotated[AnyPack, Field(discriminator="kind")]

@@ -1,0 +1,1 @@
+"""Tariffs: periods of use, maximum demand by period, power-factor adjustment and the bill."""
