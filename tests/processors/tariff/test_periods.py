@@ -87,9 +87,7 @@ def test_a_corrected_temperature_takes_the_heat_back():
 
 def test_an_announced_maximum_stands_before_the_station():
     calendar = Calendar(hot=(HotDay(day=JUNE, max_c=35.1, source="utility"),))
-    found = hot_days(
-        temperatures(every_3_h(JUNE, 30.0, ZONE)), "Asia/Shanghai", calendar=calendar
-    )
+    found = hot_days(temperatures(every_3_h(JUNE, 30.0, ZONE)), "Asia/Shanghai", calendar=calendar)
     assert found.rows() == [(JUNE, 35.1, True)]
 
 
