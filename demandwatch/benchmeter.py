@@ -112,6 +112,13 @@ class BenchMeter:
     spoken: Spoken | None = None
     rated_power_kw: float | None = None
 
+    @property
+    def timeout_s(self) -> float:
+        """Longest wait for an answer."""
+        if self.slave is not None:
+            return self.slave.timeout_s
+        return 1.0 if self.line is None else self.line.timeout_s
+
     def look(self, reading: Reading) -> Look:
         """Decode what was read."""
         if self.layout is not None:

@@ -145,6 +145,20 @@ def apparent(look: Look) -> Check:
     return _told("apparent", fits, f"|P| {abs(active):.4g} kW, S {power:.4g} kVA")
 
 
+def reactive(look: Look) -> Check:
+    """Whether active and reactive power together stay within apparent power.
+
+    They stay below it where currents are distorted or phases unequal, never above.
+    """
+    both = look.values("power_kw", "reactive_power_kvar")
+    power = look.value("apparent_power_kva") or _volt_amps(look)
+    if both is None or not power or not both[1]:
+        return _told("reactive", None, "no reactive load, or too few values to work it out")
+    size = math.hypot(*both)
+    said = f"P and Q make {size:.4g} kVA, S {power:.4g} kVA"
+    return _told("reactive", size <= power * (1 + _RATIO_TOLERANCE), said)
+
+
 def power_factor(look: Look) -> Check:
     """Whether the power factor is that of P and S (or of P and volts times amperes)."""
     both = look.values("power_kw", "power_factor")
@@ -238,5 +252,5 @@ def grain(values: Sequence[float], step: float) -> float:
 
 
 _EACH: tuple[Callable[[Look], Check], ...] = (
-    plausible, voltage, frequency, phase_sum, apparent, power_factor, volt_amps,
+    plausible, voltage, frequency, phase_sum, apparent, reactive, power_factor, volt_amps,
 )  # fmt: skip

@@ -11,8 +11,8 @@ from collector.identity import Identified
 from collector.profiles import Profile
 
 _WEIGHTS: Mapping[str, int] = {
-    "identity": 4, "voltage": 2, "frequency": 2, "phase_sum": 2, "apparent": 1, "power_factor": 2,
-    "volt_amps": 2, "energy_slope": 3, "readable": 0, "plausible": 0,
+    "identity": 4, "voltage": 2, "frequency": 2, "phase_sum": 2, "apparent": 1, "reactive": 1,
+    "power_factor": 2, "volt_amps": 2, "energy_slope": 3, "readable": 0, "plausible": 0,
 }  # fmt: skip
 """How seldom a wrong map passes: power within apparent power half the time, a slope hardly ever.
 Being readable and within the widest limits speaks for nothing, but not being so against."""

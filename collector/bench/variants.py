@@ -2,12 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
 
 from collector.bench.checks import Outcome, checks_of
 from collector.bench.look import Look, Ratio, Reading, look_of
 from collector.profiles import Profile, Register
+from collector.quantity import COUNTERS, QUANTITIES
 from collector.words import WORDS, Order
 
+_TINY = 1e-9
+"""Of kWh, kW, V, A: floats read in the wrong order are often of such size, measured ones never."""
+_LEAP = 100.0
+"""A register that grows so many times faster than the active power is not read in its order; the
+coarsest step in the shortest watch stays below."""
 _OTHER: dict[Order, Order] = {"big": "little", "little": "big"}
 
 
@@ -74,6 +82,8 @@ class Proof:
     quantity: str
     proven: bool
     said: str
+    mute: bool = False
+    """It shows 0, which no order changes, or no value."""
 
 
 def proofs(
@@ -98,8 +108,17 @@ def proofs(
         name = register.quantity
         made = flipped(profile, words=not octets, octets=octets, only=[name])
         other = [look_of(made, one, ratio) for one in readings]
-        found.append(Proof(name, *_judged(name, own, other, passed)))
+        mute = all(not look.value(name) for look in own)
+        # a value that cannot be speaks: it is what a wrong order yields
+        mute = mute and own[-1].cells[name].doubt in {"", "sentinel"}
+        found.append(Proof(name, *_judged(name, own, other, passed), mute))
     return found
+
+
+def _falls(name: str, looks: Sequence[Look]) -> bool:
+    """Return whether a counter falls between two looks."""
+    values = [value for look in looks if (value := look.value(name)) is not None]
+    return any(later < earlier for earlier, later in pairwise(values))
 
 
 def _judged(
@@ -113,7 +132,29 @@ def _judged(
     both = f"{mine.value:.6g} {mine.unit}; the other way {theirs.value:.6g}"
     if mine.value == theirs.value:
         return False, f"{both}: the same either way"
+    why = _absurd(name, theirs.value, own, other, passed)
+    return bool(why), f"{both}, {why}" if why else f"{both}: nothing tells which"
+
+
+def _absurd(
+    name: str, value: float, own: Sequence[Look], other: Sequence[Look], passed: set[str]
+) -> str:
+    """Return why the other order makes no sense; empty: it might."""
+    if 0 < abs(value) < _TINY:
+        return "less than any meter shows"
+    if name in COUNTERS and _falls(name, other) and not _falls(name, own):
+        return "and then the register falls"
+    if name in COUNTERS and _leaps(name, other) and not _leaps(name, own):
+        return "and then the register leaps"
     failed = {one.name for one in checks_of(other) if one.outcome is Outcome.FAILED} & passed
-    if failed:
-        return True, f"{both}, and then {', '.join(sorted(failed))} fails"
-    return False, f"{both}: nothing tells which"
+    return f"and then {', '.join(sorted(failed))} fails" if failed else ""
+
+
+def _leaps(name: str, looks: Sequence[Look]) -> bool:
+    """Return whether a counter of energy grows many times faster than the power allows."""
+    powers = [abs(power) for look in looks if (power := look.value("power_kw")) is not None]
+    values = [value for look in looks if (value := look.value(name)) is not None]
+    hours = (looks[-1].at - looks[0].at) / timedelta(hours=1)
+    if QUANTITIES[name].unit not in {"kWh", "kvarh"} or not hours or not values or not powers:
+        return False
+    return (max(values) - min(values)) / hours > _LEAP * max(powers) > 0

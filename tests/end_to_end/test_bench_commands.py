@@ -183,3 +183,31 @@ def test_check_warns_of_a_bus_that_cannot_hold_its_period(tmp_path):
     done = CliRunner().invoke(app, ["check", "--config", str(program.config)])
     assert done.exit_code == 0, done.output
     assert "warning: bus b: poll_every_s 1 cannot be held" in done.stderr
+
+
+def test_conform_writes_a_report_that_verifies_and_tells_by_its_status(stand, tmp_path):
+    (served,) = stand({"units": "1-2", "peak_kw": 4000}, faults=["2:swapped_words"])
+    words = [*at(served, "--profile", "demandwatch-sim"), "--for", 1.5, "--readings", 6]
+    words += ["--rated-kw", 5000, "--try-limits", "--key", tmp_path / "key.pem"]
+    told = call("meter", "conform", *words, "--out", tmp_path / "report", status=3)
+    assert "passed      word_order" in told
+    assert "passed      energy_slope" in told
+    for name in ("report.json", "report.txt"):
+        verify = ["--verify", tmp_path / name, "--key", tmp_path / "key.pem"]
+        assert "verified: nothing differs" in call("meter", "conform", *verify)
+    broken = (tmp_path / "report.json").read_text().replace('"unit": 1', '"unit": 7')
+    (tmp_path / "report.json").write_text(broken)
+    assert "NOT verified" in call(
+        "meter", "conform", "--verify", tmp_path / "report.json", status=1
+    )
+    told = call("meter", "conform", *words, "--unit", 2, "--format", "json", status=1)
+    failed = [x["name"] for x in json.loads(told)["report"]["lines"] if x["outcome"] == "failed"]
+    assert "word_order" in failed
+
+
+def test_conform_of_a_dlt645_meter_tells_its_clock(stand, tmp_path):
+    (served,) = stand({"kind": "dlt645"}, faults=["all:clock=300"])
+    words = [*at(served, "--address", "any", "--baudrate", 115200), "--for", 0.1, "--readings", 2]
+    told = call("meter", "conform", *words, "--key", tmp_path / "key.pem", status=1)
+    assert "FAILED      clock          +300" in told or "FAILED      clock          +299" in told
+    assert "six digits" in told
