@@ -28,11 +28,14 @@ _BINS = 42
 _RATIO = 1.3
 """Answer times are counted in bins, each 1.3 times as wide as the one before, from 1 ms to 60 s."""
 _FAILURES = frozenset(
-    {Reason.TIMEOUT, Reason.UNREACHABLE, Reason.MODBUS_EXCEPTION, Reason.SHORT_FRAME}
+    {
+        *(Reason.TIMEOUT, Reason.UNREACHABLE, Reason.SHORT_FRAME, Reason.STRAY_ANSWER),
+        *(Reason.MODBUS_EXCEPTION, Reason.DLT645_ERROR),
+    }
 )
 """Reasons of failed polls, told by `failed` as well; the others are refused data."""
-_HARMLESS = frozenset({Reason.UNKNOWN_QUANTITY, Reason.UNKNOWN_METER})
-"""Notes about a reading that was kept, or about no meter of ours."""
+_HARMLESS = frozenset({Reason.UNKNOWN_QUANTITY, Reason.UNKNOWN_METER, Reason.RETAINED})
+"""Notes about a reading that was kept, about no meter of ours, or what a broker remembers."""
 
 Ints = npt.NDArray[np.int64]
 

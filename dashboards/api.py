@@ -38,6 +38,7 @@ def app(desk: Desk, version: str) -> FastAPI:
     made.include_router(_service(desk))
     made.include_router(_history(desk), prefix="/api/v1")
     made.include_router(_present(desk), prefix="/api/v1")
+    made.include_router(_gaps(desk), prefix="/api/v1")
     made.include_router(_sites(desk), prefix="/api/v1")
     made.include_router(_alerts(desk), prefix="/api/v1")
     made.include_router(_acts(desk), prefix="/api/v1")
@@ -68,7 +69,8 @@ def _service(desk: Desk) -> APIRouter:
     @router.get("/metrics")
     def metrics() -> Response:
         """Prometheus text exposition."""
-        return Response(desk.sources.metrics(), media_type="text/plain; version=0.0.4")
+        told = desk.sources.metrics() + desk.meters.series()
+        return Response(told, media_type="text/plain; version=0.0.4")
 
     @router.get("/healthz")
     def healthz() -> Response:
@@ -98,9 +100,7 @@ def _history(desk: Desk) -> APIRouter:
         as_of: Instant | None = None,
     ) -> Response:
         """15-minute blocks (INTERVAL) whose start lies in [from, to), latest or as-of revision."""
-        for instant in (since, until, as_of):
-            if instant is not None and instant.tzinfo is None:
-                raise HTTPException(422, "instants need an offset, e.g. 2026-11-22T08:00:00+08:00")
+        _aware(since, until, as_of)
         ids = _meters(desk, meter, site)
         return frame(desk.sources.history.intervals(since, until, ids, as_of))
 
@@ -124,8 +124,11 @@ def _present(desk: Desk) -> APIRouter:
 
     @router.get("/fleet")
     def fleet() -> Response:
-        """Every meter: heard, silent or never heard, and its momentary figures."""
-        return frame(desk.fleet())
+        """Every meter: heard, silent or never heard, its momentary figures, state and reasons."""
+        rows = desk.fleet()
+        known = desk.meters.condition()
+        more = known.select("meter_id", *(set(known.columns) - set(rows.columns)))
+        return frame(rows.join(more, on="meter_id", how="left", maintain_order="left"))
 
     @router.get("/quotas")
     def quotas() -> Response:
@@ -144,6 +147,43 @@ def _present(desk: Desk) -> APIRouter:
         return json([]) if known is None else frame(known.latest(limit))
 
     return router
+
+
+def _gaps(desk: Desk) -> APIRouter:
+    router = APIRouter(tags=["rows"])
+
+    @router.get("/gaps")
+    def gaps(
+        since: Annotated[Instant | None, Query(alias="from")] = None,
+        until: Annotated[Instant | None, Query(alias="to")] = None,
+        meter: Meters = None,
+        site: str = "",
+        state: Annotated[str, Query(pattern="^(open|closed)?$")] = "",
+    ) -> Response:
+        """Gaps (GAP) that touch [from, to), open ones first, then the newest."""
+        _aware(since, until)
+        ledger = desk.sources.gaps
+        if ledger is None:
+            return json([])
+        rows = ledger.gaps(since, until, _meters(desk, meter, site))
+        return frame(rows.filter(pl.col("state") == state) if state else rows)
+
+    @router.get("/gaps/{gap_id}/changes")
+    def changes(gap_id: int) -> Response:
+        """What happened to one gap, the oldest first; instants in `row` are microseconds."""
+        ledger = desk.sources.gaps
+        told = [] if ledger is None else ledger.changes(gap_id)
+        if not told:
+            raise HTTPException(404, f"there is no gap {gap_id}")
+        return json(told)
+
+    return router
+
+
+def _aware(*instants: datetime | None) -> None:
+    for instant in instants:
+        if instant is not None and instant.tzinfo is None:
+            raise HTTPException(422, "instants need an offset, e.g. 2026-11-22T08:00:00+08:00")
 
 
 def _meters(desk: Desk, meters: Sequence[str] | None, site: str) -> list[str] | None:

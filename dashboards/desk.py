@@ -9,6 +9,7 @@ import polars as pl
 
 from collector.site import Site
 from dashboards import curve, fleet, view_alerts, view_city, view_site, view_verdict
+from dashboards.fleet_desk import FleetDesk
 from dashboards.kept import Kept
 from dashboards.settings import ConsoleSettings
 from dashboards.sources import Sources
@@ -29,13 +30,16 @@ class UnknownSiteError(LookupError):
 class Desk:
     """Answers the screens and the API. Thread-safe; every method may read the disk."""
 
-    def __init__(self, sources: Sources, settings: ConsoleSettings) -> None:
+    def __init__(
+        self, sources: Sources, settings: ConsoleSettings, most_series: int = 10_000
+    ) -> None:
         self.sources = sources
         self.settings = settings
         self._now_views = Kept(settings.refresh_s / 2)
         self._day_views = Kept(settings.refresh_s)
         self._slow_views = Kept(2.5 * settings.refresh_s)
         self._past_views = Kept(60.0)
+        self.meters = FleetDesk(sources, settings, self.live, lambda: self.timezone, most_series)
 
     @cached_property
     def sites(self) -> dict[str, Site]:

@@ -48,5 +48,9 @@ class DashboardsSettings(Strict):
 
     console: ConsoleSettings = ConsoleSettings()
 
+    meter_series: Annotated[int, Field(ge=0, le=200_000)] = 10_000
+    """Most meters that get series of their own in /metrics (five a meter); a larger fleet is told
+    by counts alone, for Prometheus holds every series in memory."""
+
     influx: InfluxSettings | None = None
     """Absent: nothing is sent to an InfluxDB."""

@@ -1,7 +1,7 @@
 """What the screens and the API read; the map fills it in and passes it on."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from collector.site import Site
 from processors.book import Book
 from processors.live import Live
 from processors.policy.load import Packs
+from processors.settings import FleetSettings
 
 
 class HistoryReader(Protocol):
@@ -83,10 +84,11 @@ class Sources:
     lookback_days: int = 28
     """History a quota's projection rests on: the processors' setting."""
     health: Callable[[], pl.DataFrame] | None = None
-    """The collector's health: columns meter_id and last_error at least; None: not known here."""
-    condition: Callable[[pl.DataFrame], pl.DataFrame] | None = None
-    """CONDITION of every meter beside given LIVE rows; None: not known here."""
+    """The collector's health, schema HEALTH; None: not known here."""
+    fleet_settings: FleetSettings = field(default_factory=FleetSettings)
+    """From when on a meter is not well: the processors' setting."""
     gaps: GapsReader | None = None
+    """The gap ledger; None: not known here."""
     rejects: RejectsReader | None = None
     export: Callable[[str, str], Path] | None = None
     """Writes the evidence package of (alert id, who exports) and returns its path; None: the

@@ -218,12 +218,13 @@ class App:
             lookback_days=config.settings.processors.quotas.lookback_days,
             ready=self._not_ready,
             health=self.care.snapshot,
-            condition=self.care.condition,
+            fleet_settings=config.settings.processors.fleet,
             gaps=self.care.gaps,
             rejects=self.rejects,
             export=write,
         )
-        return Console(sources, config.settings.dashboards.console, __version__)
+        shown = config.settings.dashboards
+        return Console(sources, shown.console, __version__, shown.meter_series)
 
     def _not_ready(self) -> dict[str, str]:
         if not self._started:

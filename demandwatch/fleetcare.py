@@ -13,7 +13,7 @@ from collector.metrics import Metrics
 from demandwatch.settings import Configuration
 from demandwatch.supervise import Supervisor
 from processors.causes import ways
-from processors.condition import Limits, condition
+from processors.condition import Limits
 from processors.engine import Engine
 from processors.gap_keeper import GapKeeper
 from processors.gap_ledger import GapLedger
@@ -38,7 +38,6 @@ class FleetCare:
         """
         self._clock, self._metrics, self._book = clock, metrics, config.book
         self._path = config.data / HEALTH_FILE
-        self._limits = limits(config)
         self._save_s = config.settings.processors.fleet.save_s
         self.way = ways(config.sites)
         self.health = Health(config.book.meters["meter_id"])
@@ -74,11 +73,6 @@ class FleetCare:
     def snapshot(self) -> pl.DataFrame:
         """Return the health of the meters now, schema HEALTH."""
         return self.health.snapshot(self._clock.now())
-
-    def condition(self, live: pl.DataFrame) -> pl.DataFrame:
-        """Return how each meter is now, schema CONDITION, beside LIVE rows."""
-        now = self._clock.now()
-        return condition(self._book, self.way, live, self.snapshot(), now, self._limits)
 
     def _save(self, stop: Event) -> None:
         over = False

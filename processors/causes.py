@@ -45,7 +45,7 @@ WAY: dict[str, pl.DataType] = {
     "via": pl.String(),
     "link": pl.String(),
 }
-"""How a meter is reached: `via` of its source, `link` the bus or line it hangs on, else `via`."""
+"""How a meter is reached: `via` of its source, `link` the bus, line or edge it hangs on, else `via`."""
 
 DOWN: dict[str, pl.DataType] = {"link": pl.String(), "start": UTC_US, "end": UTC_US}
 """Spans in which a link was down; `link` `collector`: in which nothing ran at all."""
@@ -58,6 +58,8 @@ _CLOCK = [
         *(Reason.TIME_IN_FUTURE, Reason.TIME_BEFORE_2000),
     )
 ]
+ERRORS = [Reason.MODBUS_EXCEPTION.value, Reason.DLT645_ERROR.value]
+"""How a meter answers a poll with an error."""
 _TOGETHER = timedelta(minutes=5)
 """Meters whose last readings lie this close fell silent together."""
 _SHARE = 0.5
@@ -68,7 +70,7 @@ def ways(sites: Iterable[Site]) -> pl.DataFrame:
     rows = []
     for site in sites:
         for meter in site.meters:
-            named = (getattr(meter.source, name, None) for name in ("bus", "line"))
+            named = (getattr(meter.source, name, None) for name in ("bus", "line", "edge"))
             link = next((one for one in named if one), meter.source.via)
             rows.append((meter.id, site.id, meter.source.via, str(link)))
     return pl.DataFrame(rows, schema=WAY, orient="row")
@@ -110,7 +112,9 @@ _NOTED = ("last_error", "last_error_at", "failed_how", "refused_why", "refused_a
 def _cause() -> pl.Expr:
     length = (pl.col("until") - pl.col("start")).dt.total_microseconds()
     refused, failed = (_during(name) for name in ("refused_at", "last_error_at"))
-    together = pl.col("link_together") | (pl.col("site_together") & (pl.col("via") == "mqtt"))
+    together = pl.col("link_together") | (
+        pl.col("site_together") & pl.col("via").is_in(["mqtt", "edge"])
+    )
     unreachable = failed & (pl.col("failed_how") == Reason.UNREACHABLE.value)
     kept = (pl.col("method") == "late_data") & ~failed & ~refused
     rules = (
@@ -119,9 +123,9 @@ def _cause() -> pl.Expr:
         (refused & pl.col("refused_why").is_in(_CLOCK), Cause.CLOCK),
         (refused, Cause.REJECTED),
         (together | kept, Cause.LINK),
-        (failed & (pl.col("failed_how") == Reason.MODBUS_EXCEPTION.value), Cause.EXCEPTION),
+        (failed & pl.col("failed_how").is_in(ERRORS), Cause.EXCEPTION),
         (failed, Cause.NO_ANSWER),
-        (pl.col("via") == "mqtt", Cause.SILENT),
+        (pl.col("via").is_in(["mqtt", "edge"]), Cause.SILENT),
     )
     chosen = pl.coalesce(
         pl.when(when.fill_null(value=False)).then(pl.lit(cause.value)) for when, cause in rules

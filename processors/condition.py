@@ -14,6 +14,7 @@ import polars as pl
 from collector.healthrow import HEALTH
 from collector.reading import UTC_US
 from processors.book import Book
+from processors.causes import ERRORS
 from processors.settings import FleetSettings
 
 
@@ -180,10 +181,10 @@ def _rules(limits: Limits) -> list[Rule]:
         (Why.NEVER_HEARD, State.NEVER, never),
         (Why.NO_READING, State.SILENT, quiet),
         (Why.UNREACHABLE, None, away & (how == "unreachable")),
-        (Why.EXCEPTION, None, away & (how == "modbus_exception")),
-        (Why.NO_ANSWER, None, away & ~how.is_in(["unreachable", "modbus_exception"])),
+        (Why.EXCEPTION, None, away & how.is_in(ERRORS)),
+        (Why.NO_ANSWER, None, away & ~how.is_in(["unreachable", *ERRORS])),
         (Why.REGISTER_STANDS, State.STALE, heard & _register_stands(fleet)),
-        (Why.VALUES_STAND, State.STALE, heard & _values_stand(fleet)),
+        (Why.VALUES_STAND, State.STALE, heard & _values_stand(fleet) & ~_register_stands(fleet)),
         (Why.CLOCK_OFF, State.CLOCK, heard & (pl.col("clock_offset_s").abs() > fleet.clock_off_s)),
         (Why.CLOCK_AHEAD, State.CLOCK, heard & (pl.col("arrival_lag_s") < -fleet.clock_off_s)),
         (Why.ARRIVES_LATE, State.LATE, late),
@@ -196,7 +197,7 @@ def _rules(limits: Limits) -> list[Rule]:
 def _register_stands(fleet: FleetSettings) -> pl.Expr:
     """Power told over the repetition comes to energy the register should have counted."""
     enough = (pl.col("repeats") >= fleet.stale_readings) & _repeating(fleet)
-    return enough & (pl.col("repeating_kwh") >= fleet.stale_kwh)
+    return (enough & (pl.col("repeating_kwh") >= fleet.stale_kwh)).fill_null(value=False)
 
 
 def _values_stand(fleet: FleetSettings) -> pl.Expr:

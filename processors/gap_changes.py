@@ -79,6 +79,7 @@ def settle(
     marks: pl.DataFrame,
     book: Book,
     now: datetime,
+    looked: datetime | None = None,
 ) -> pl.DataFrame:
     """Return the gaps that changed (GAP and `change`) by what the readings of `spans` say.
 
@@ -89,6 +90,7 @@ def settle(
         marks: schema `marks.MARKS`.
         book: the meters' facts.
         now: stamps the changes.
+        looked: when the open gaps were last seen to be open.
     """
     registers = Registers.of(readings, book)
     found, known = _within(spans, registers.holes()), _within(spans, known)
@@ -102,7 +104,7 @@ def settle(
     parts = [
         _altered(known, pairs, now),
         _moved(still, now),
-        _recovered(gone, readings, registers, now),
+        _recovered(gone, _heard_again(gone, readings, looked), registers, now),
         _fresh(fresh, now, Change.FOUND),
     ]
     return pl.concat([part.select(list(GAP | CHANGE)) for part in parts])
@@ -207,10 +209,10 @@ def _moved(still: pl.DataFrame, now: datetime) -> pl.DataFrame:
 
 
 def _recovered(
-    gone: pl.DataFrame, readings: pl.DataFrame, registers: Registers, now: datetime
+    gone: pl.DataFrame, ends: pl.DataFrame, registers: Registers, now: datetime
 ) -> pl.DataFrame:
     """Late readings filled these gaps: state their measured energy over their widest span."""
-    spans = gone.drop("end").join(_heard_again(gone, readings), on="gap_id", how="left")
+    spans = gone.drop("end").join(ends, on="gap_id", how="left")
     spans = spans.with_columns(pl.col("end").fill_null(pl.col("start")))
     gained = registers.gained(spans.select("meter_id", "start", "end"))
     stamp, nothing = pl.lit(now, dtype=UTC_US), pl.lit(None, dtype=UTC_US)
@@ -227,20 +229,24 @@ def _recovered(
     )
 
 
-def _heard_again(gone: pl.DataFrame, readings: pl.DataFrame) -> pl.DataFrame:
+def _heard_again(
+    gone: pl.DataFrame, readings: pl.DataFrame, looked: datetime | None
+) -> pl.DataFrame:
     """Return gap_id and `end`: for a gap that was open, the last reading when it was heard again.
 
-    A gateway that kept its readings sends hours at once; nothing was known until it did.
+    A gateway that kept its readings sends hours at once; nothing was known until it did. An edge
+    stamps `received_at` itself, so that a look at the open gap may prove more.
     """
     told = readings.filter(pl.col("energy_import_kwh").is_not_null())
-    after = gone.select("gap_id", "meter_id", "end", "missing_from").join(
+    after = gone.select("gap_id", "meter_id", "end", "missing_from", "noticed_at").join(
         told.select("meter_id", "measured_at", "received_at"), on="meter_id", how="left"
     )
     after = after.filter(pl.col("measured_at") > pl.col("missing_from"))
-    at = pl.col("measured_at")
+    at, seen = pl.col("measured_at"), pl.lit(looked, dtype=UTC_US)
+    known = pl.max_horizontal(pl.col("received_at").min(), pl.col("noticed_at").first(), seen)
     heard = after.group_by("gap_id").agg(
         pl.col("end").first().alias("was"),
-        at.filter(at <= pl.col("received_at").min()).max().alias("until"),
+        at.filter(at <= known).max().alias("until"),
         at.min().alias("first"),
     )
     return heard.select("gap_id", end=pl.coalesce("was", "until", "first"))

@@ -71,6 +71,7 @@ class GapKeeper:
         self._spans: dict[str, int] = {}
         self._extended_at = -EXTEND_S
         self._started: datetime | None = None
+        self._looked: datetime | None = None
         cursor = ledger.cursor()
         self._cursor = min(cursor, clock.now()) - REWIND if cursor else _BEGINNING
         made = metrics or Metrics()
@@ -121,6 +122,7 @@ class GapKeeper:
         if again.height:
             self._settle(again)
             known = self._ledger.open()
+        self._looked = now
         silent = pl.concat([fresh, known.with_columns(change=pl.lit(Change.CAUSE.value))])
         told = self._told(silent, now)
         new = told["cause"].ne_missing(silent["cause"])
@@ -133,7 +135,8 @@ class GapKeeper:
         for group in _by_day(spans):
             known = self._ledger.left(*_bounds(group)).join(group, on="meter_id", how="semi")
             whole = widened(group, known)
-            parts.append(settle(known, whole, self._around(whole), self._marks(), self._book, now))
+            around, marks = self._around(whole), self._marks()
+            parts.append(settle(known, whole, around, marks, self._book, now, self._looked))
         changed = pl.concat(parts)
         told = self._told(changed, now)
         self._record(told.with_columns(_weightier(changed, told)), cursor)

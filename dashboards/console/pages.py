@@ -1,4 +1,4 @@
-"""The pages: City `/`, Site `/site/{id}`, Alerts `/alerts`."""
+"""The pages: City `/`, Site `/site/{id}`, Alerts `/alerts`; Fleet `/fleet` has its own module."""
 
 import asyncio
 from datetime import date
@@ -10,6 +10,7 @@ from alerting.ledger import LedgerError
 from dashboards.console import parts_alerts, parts_city, parts_meters, parts_site, shell
 from dashboards.console.chart_load import load_curve
 from dashboards.console.chart_quota import burn_down
+from dashboards.console.page_fleet import register_fleet
 from dashboards.console.screen import Screen
 from dashboards.console.shell import Visit
 from dashboards.console.words import Words
@@ -56,6 +57,8 @@ def register(desk: Desk) -> None:
         with shell.page(desk, shown, fixed=True):
             await _alerts(desk, screen, wanted, shown.t, id)
         screen.follow(desk.settings.refresh_s)
+
+    register_fleet(desk)
 
 
 def _unknown(desk: Desk, shown: Visit) -> None:

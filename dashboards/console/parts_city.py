@@ -46,9 +46,10 @@ def _fleet(view: City, t: Words) -> str:
     beside = f"{t('silent')} {meters.silent:,} · {t('never')} {meters.never:,}"
     look = "doubt" if meters.silent + meters.never else ""
     whole = f"/ {meters.total:,}"
-    return parts.kpi(
+    card = parts.kpi(
         t("meters_heard"), f"{meters.heard:,}", whole, escape(beside), look, t("why_fleet")
     )
+    return f'<a href="/fleet">{card}</a>'
 
 
 def curve_title(view: City, t: Words) -> str:

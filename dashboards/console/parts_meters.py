@@ -119,8 +119,10 @@ def meters(view: SitePage, t: Words) -> str:
         ("", t("verification")),
     )
     rows = (_meter(row, view, t) for row in view.meters)
+    link = parts.address("/fleet", site=view.site.id)
     return (
-        f'<div class="title"><b>{escape(t("meters"))}</b><span>{len(view.meters)}</span></div>'
+        f'<div class="title"><b>{escape(t("meters"))}</b><span>{len(view.meters)}</span>'
+        f'<a class="push chip" href="{link}">{escape(t("fleet"))} ›</a></div>'
         f'<div class="scroll">{parts.table(heads, rows, "airy")}</div>'
     )
 

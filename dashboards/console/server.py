@@ -27,8 +27,14 @@ class PortTakenError(OSError):
 class Console:
     """The pages and the API. One a process: NiceGUI keeps one application per process."""
 
-    def __init__(self, sources: Sources, settings: ConsoleSettings, version: str = "0") -> None:
-        self.desk = Desk(sources, settings)
+    def __init__(
+        self,
+        sources: Sources,
+        settings: ConsoleSettings,
+        version: str = "0",
+        most_series: int = 10_000,
+    ) -> None:
+        self.desk = Desk(sources, settings, most_series)
         self._settings = settings
         self._version = version
         self._port = settings.port

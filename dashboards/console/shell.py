@@ -66,7 +66,7 @@ def _setup(shown: Visit) -> str:
 
 def _brand(shown: Visit) -> str:
     keep = {"wall": "1"} if shown.wall else {}
-    links = (("/", "city"), ("/alerts", "alerts"))
+    links = (("/", "city"), ("/alerts", "alerts"), ("/fleet", "fleet"))
     nav = "".join(
         f'<a class="{"on" if shown.path == path else ""}" href="{parts.address(path, **keep)}">'
         f"{escape(shown.t(word))}</a>"

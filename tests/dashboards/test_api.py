@@ -106,7 +106,7 @@ def test_what_is_not_there_is_told_and_nothing_breaks(console, path, status):
 
 
 def test_metrics_health_and_readiness(console, tmp_path):
-    assert get(console, "/metrics")[2] == b"demandwatch_up 1\n"
+    assert get(console, "/metrics")[2].startswith(b"demandwatch_up 1\n# HELP demandwatch_meters ")
     assert get(console, "/healthz")[0] == 200
     assert get(console, "/readyz")[0] == 200
     assert json.loads(get(console, "/api/openapi.json")[2])["info"]["version"] == "1.2.3"

@@ -36,7 +36,7 @@ class Book:
     def __init__(self, book=BOOK):
         self.stream, self.book = Stream(book), book
         self.gaps = pl.DataFrame(schema=GAP)
-        self.told, self.now = [], START
+        self.told, self.now, self.looked = [], START, None
 
     def take(self, readings, now=None):
         self.now = max(self.now, now or readings["measured_at"].max())
@@ -54,6 +54,7 @@ class Book:
         self.keep(fresh)
         if again.height:
             self.settle(again)
+        self.looked = now
 
     def settle(self, spans):
         if spans.is_empty():
@@ -66,7 +67,7 @@ class Book:
         inside = past.readings(low, high + timedelta(microseconds=1), meters)
         readings = pl.concat([beside, inside]).unique()
         marks = self.stream.state.marks
-        self.keep(settle(known, whole, readings, marks, self.book, self.now))
+        self.keep(settle(known, whole, readings, marks, self.book, self.now, self.looked))
 
     def keep(self, changed):
         self.told += changed["change"].to_list()
@@ -146,6 +147,16 @@ def test_a_gateway_that_kept_its_readings_closes_the_gap_with_measured_energy():
     assert (gap["missing_from"], gap["missing_to"]) == (None, None)
     assert gap["recovered_at"] is not None
     assert one.told == [Change.OPENED, Change.RECOVERED]
+
+
+def test_an_edge_that_stamps_its_readings_itself_was_unheard_until_the_last_look():
+    one = Book()
+    one.take(rows(range(10)), now=at(10))
+    one.look(at(60))
+    one.look(at(90))
+    one.take(pl.concat([rows([m], received=m) for m in range(10, 120)]), now=at(120))
+    gap = one.one()
+    assert (gap["end"], gap["energy_kwh"]) == (at(90), 81.0)
 
 
 def test_late_readings_narrow_a_closed_gap_cut_it_and_fill_it():
