@@ -34,7 +34,9 @@ def test_readings_arrive_as_the_edge_took_them(rig: EdgeRig, mosquitto: Mosquitt
         until(lambda: rig.forwarded("live") == 40)
 
 
-def test_what_nobody_takes_is_not_forwarded(rig: EdgeRig, mosquitto: Mosquitto, tmp_path: Path):
+def test_thingsboard_gateway_2157_what_nobody_takes_is_not_forwarded(
+    rig: EdgeRig, mosquitto: Mosquitto, tmp_path: Path
+):
     """The broker would say yes and throw the batch away: MQTT 5 tells us, and we keep it."""
     rig.journal.append(rows(0, 25)).result(5)
     with rig.forwarding() as forwarder:

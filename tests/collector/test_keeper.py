@@ -58,7 +58,7 @@ def test_the_inflow_is_that_of_the_last_hour_and_survives_a_clock_set_back():
     assert inflow.note(NOW, 1000) is None
 
 
-def test_the_operator_is_warned_at_50_80_and_95_percent_and_told_of_relief(tmp_path: Path):
+def test_thingsboard_gateway_959_the_operator_is_warned_at_50_80_and_95_percent(tmp_path: Path):
     rig = rig_of(tmp_path)
     keeper = keeper_of(rig)
     rig.journal.append(rows(0, 10, NOW)).result(5)

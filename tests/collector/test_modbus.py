@@ -82,7 +82,7 @@ def test_a_dead_slave_costs_its_own_slot_only(rig, gateway):
     assert rig.rejects.counts()["timeout"] == rig.outcome("timeout")
 
 
-def test_an_exception_is_kept_for_the_operator(rig, gateway):
+def test_thingsboard_gateway_2132_a_slave_that_answers_exceptions_stops_nobody(rig, gateway):
     rig.reader([bus(gateway({1: broken, 2: steady}))], [site_of([1, 2])])
     until(lambda: rig.rejects.counts().get("modbus_exception", 0) >= 2 and rig.outcome("ok") >= 2)
     note = rig.rejects.latest().row(0, named=True)
@@ -112,7 +112,7 @@ def test_a_register_without_value_is_null_and_a_mute_meter_is_told(rig, gateway)
     assert rig.readings("m2").is_empty()
 
 
-def test_a_gateway_that_starts_later_is_found(rig, gateway):
+def test_neuron_1602_a_gateway_where_nobody_listens_stops_no_other(rig, gateway):
     port = gateway({1: steady})
     other = bus(1, id="bus-2")  # port 1: nobody listens there
     site = site_of([1])

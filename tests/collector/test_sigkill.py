@@ -65,7 +65,7 @@ def start(port: int, path: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.mosquitto
-def test_killed_at_random_moments_every_reading_is_there_and_once_after_deduplication(
+def test_telegraf_802_openems_45_killed_at_random_moments_every_reading_is_there_once(
     mosquitto: Mosquitto, tmp_path: Path
 ):
     path = tmp_path / "journal.sqlite"
