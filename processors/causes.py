@@ -45,7 +45,8 @@ WAY: dict[str, pl.DataType] = {
     "via": pl.String(),
     "link": pl.String(),
 }
-"""How a meter is reached: `via` of its source, `link` the bus, line or edge it hangs on, else `via`."""
+"""How a meter is reached: `via` of its source, `link` the bus, line or edge behind which it is,
+else `via`."""
 
 DOWN: dict[str, pl.DataType] = {"link": pl.String(), "start": UTC_US, "end": UTC_US}
 """Spans in which a link was down; `link` `collector`: in which nothing ran at all."""
