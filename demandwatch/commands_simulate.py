@@ -42,7 +42,12 @@ MeterIds = Annotated[
     list[str] | None, typer.Option("--meter", help="MQTT: a meter's id; repeatable.")
 ]
 Every = Annotated[float, typer.Option("--every", help="MQTT: seconds between readings.")]
-Speed = Annotated[float, typer.Option(help="Meters' seconds a real second.", min=0.1)]
+ClockText = Annotated[
+    str,
+    typer.Option(
+        "--clock", help="Meters' time, as for `run`: SITE_TIME@WALL_TIME*SPEED; default: now."
+    ),
+]
 Seconds = Annotated[
     float | None, typer.Option("--for", help="End by itself after so many real seconds.")
 ]
@@ -74,7 +79,7 @@ def simulate(  # noqa: D103 - its docstring lists FAULTS, see below
     peak_kw: Annotated[float, typer.Option(help="Power at the top of the shape.")] = 80.0,
     fault: Annotated[list[str] | None, typer.Option(help=_FAULT)] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same registers.")] = 1,
-    speed: Speed = 1.0,
+    clock: ClockText = "",
     seconds: Seconds = None,
     profiles: Profiles = Path("config/meter-profiles"),
 ) -> None:
@@ -86,7 +91,11 @@ def simulate(  # noqa: D103 - its docstring lists FAULTS, see below
     given = {"baudrate": baudrate, "addresses": address, "meters": meter}
     link |= {name: value for name, value in given.items() if value}
     settings = _of_file(file) if file else _of_options(link, fault or [], seed)
-    serve(settings, profiles_in(profiles), _clock(speed), seconds)
+    try:
+        time = Clock.parse(clock) if clock else Clock.real()
+    except ValueError as error:
+        fail(error)
+    serve(settings, profiles_in(profiles), time, seconds)
 
 
 simulate.__doc__ = (
@@ -113,11 +122,6 @@ def serve(
     except (OSError, ValueError) as error:
         fail(error)
     Console().print("The simulated meters are gone.")
-
-
-def _clock(speed: float) -> Clock:
-    real = Clock.real()
-    return real if speed == 1 else Clock.accelerated(real.now(), speed)
 
 
 def _of_options(link: dict[str, object], faults: list[str], seed: int) -> StandSettings:
