@@ -7,7 +7,7 @@ import numpy as np
 
 from collector.profiles import Identity, Profile
 from collector.registers import Block
-from collector.words import unpack
+from collector.words import pack, unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,28 @@ def identify(profile: Profile, one: Identity, words: Sequence[int]) -> Identifie
     value = str(int(number)) if number.is_integer() else f"{number:g}"
     expected = any(value == str(each) for each in one.expect)
     return Identified(one.what, value, expected if one.expect else None)
+
+
+def shown(profile: Profile) -> dict[tuple[int, int], int]:
+    """Return what a simulated meter says of itself, as the profile expects it.
+
+    (function, address) -> word; nothing where the profile expects nothing.
+    """
+    image: dict[tuple[int, int], int] = {}
+    for one in profile.identity:
+        told = one.expect[0] if one.expect else one.prefix
+        orders = one.word_order or profile.word_order, one.byte_order or profile.byte_order
+        if told == "":
+            continue
+        if one.type == "ascii":
+            data = str(told).encode("ascii").ljust(2 * one.size, b"\0")
+            pairs = [data[i : i + 2] for i in range(0, len(data), 2)]
+            words = [int.from_bytes(pair, orders[1]) for pair in pairs]
+        else:
+            words = pack(one.type, float(told), *orders)
+        function = one.function or profile.function
+        image |= {(function, one.address + i): word for i, word in enumerate(words)}
+    return image
 
 
 def _text(words: Sequence[int], order: str) -> str | None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from collector.bench.budget import Budget, Cost, budget_of, budget_of_line
@@ -19,7 +18,7 @@ from collector.simulator.stand import units_of
 from collector.site import Site
 from demandwatch import benchmeter as bm
 from demandwatch.meter_read import Form, Format
-from demandwatch.options import Profiles, fail, loaded, profiles_in
+from demandwatch.options import Profiles, fail, loaded, profiles_in, wide
 
 Bus = Annotated[str, typer.Option(help="Of the settings: only this bus or line.")]
 Units = Annotated[str, typer.Option(help="Meters of the planned bus, e.g. 1-32.")]
@@ -119,7 +118,7 @@ def _planned(
 
 
 def _print(found: list[Budget]) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = wide()
     for one in found:
         console.print(one.link, style="bold", markup=False)
         table = Table(header_style="bold", box=None, pad_edge=False)

@@ -28,7 +28,7 @@ from collector.simulator.stand import units_of as numbers_of
 from demandwatch import benchmeter as bm
 from demandwatch import logs
 from demandwatch.meter_read import Form, Format, table_of
-from demandwatch.options import Profiles, fail, profiles_in
+from demandwatch.options import Profiles, fail, profiles_in, wide
 
 _SIGN = {Outcome.PASSED: "passed", Outcome.FAILED: "FAILED", Outcome.UNKNOWN: "unknown"}
 
@@ -152,7 +152,7 @@ def _modbus(
 
 
 def _print(probed: Probed, top: int) -> None:
-    console = Console(soft_wrap=True, highlight=False)
+    console = wide()
     unit, bus, took = probed.found.unit, probed.found.bus, probed.found.took_ms
     console.print(
         f"unit {unit} at {bus.where}{serial_of(bus)} answers in {took:.0f} ms;"
@@ -243,7 +243,7 @@ async def _dlt645(way: bm.Way, zone: str, watch_s: float, form: Form) -> bool:
         told = {"address": address, "where": line.where, "checks": [asdict(c) for c in checks]}
         typer.echo(json.dumps(told, ensure_ascii=False))
     else:
-        console = Console(soft_wrap=True, highlight=False)
+        console = wide()
         console.print(f"DL/T 645 meter {address} at {line.where}", style="bold", markup=False)
         console.print(table_of(looks[-1]))
         print_checks(console, checks)

@@ -2,19 +2,19 @@
 
 import asyncio
 import json
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from collector.bench.look import Cell, Look, Ratio, Reading
 from collector.clock import Clock
 from demandwatch import benchmeter as bm
 from demandwatch import logs
-from demandwatch.options import Profiles, fail
+from demandwatch.options import Profiles, fail, wide
 
 
 class Form(StrEnum):
@@ -103,7 +103,7 @@ async def _read(
 
 def _print(meter: bm.BenchMeter, reading: Reading) -> None:
     look = meter.look(reading)
-    console = Console(soft_wrap=True, highlight=False)
+    console = wide()
     stamp = f"{reading.at:%Y-%m-%d %H:%M:%S}Z"
     console.print(
         f"{meter.name} at {meter.where}, {stamp}, answered in {reading.took_ms:.0f} ms",
@@ -134,7 +134,7 @@ def table_of(look: Look) -> Table:
 def _value(cell: Cell) -> str:
     if cell.value is None:
         return "—"
-    digits = 3 if cell.step < 0.001 else 2 if cell.step < 0.1 else 1
+    digits = min(4, max(1, math.ceil(-math.log10(cell.step) - 1e-9))) if cell.step else 4
     return f"{cell.value:,.{digits}f}"
 
 

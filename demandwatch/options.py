@@ -30,6 +30,15 @@ Profiles = Annotated[
 ]
 
 
+_WIDE = 132
+
+
+def wide() -> Console:
+    """Return a console whose tables lose nothing: a narrow terminal wraps their lines."""
+    width = max(Console().width, _WIDE)
+    return Console(width=width, soft_wrap=True, highlight=False)
+
+
 def fail(error: Exception | str) -> NoReturn:
     """Print one sentence to standard error and end with status 1."""
     Console(stderr=True, soft_wrap=True, highlight=False).print(

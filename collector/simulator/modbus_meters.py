@@ -12,6 +12,7 @@ from typing import Literal
 
 import structlog
 
+from collector.identity import shown
 from collector.profiles import Profile
 from collector.registers import encode
 from collector.simulator.modbus_server import Line, listen, serve_device
@@ -143,17 +144,20 @@ class _Slave:
         self._now = now
         self._swapped = swapped(device.profile)
         self._ends = _ends(device.profile)
+        self._identity = shown(device.profile)
 
     def words(self, function: int, start: int, count: int, *, swapped: bool) -> bytes | int | None:
         """Return what the registers show now: 0 between those of the profile, none beyond them."""
+        values = self._device.show(self._now())
+        if isinstance(values, Refusal):
+            return None if values is Refusal.SILENT else 4
+        wanted = [(function, address) for address in range(start, start + count)]
+        if all(one in self._identity for one in wanted):
+            return b"".join(self._identity[one].to_bytes(2) for one in wanted)
         first, end = self._ends[function]
         if start < first or start + count > end:
             return 2
-        shown = self._device.show(self._now())
-        if isinstance(shown, Refusal):
-            return None if shown is Refusal.SILENT else 4
-        image = encode(self._swapped if swapped else self._device.profile, shown)
-        wanted = ((function, address) for address in range(start, start + count))
+        image = encode(self._swapped if swapped else self._device.profile, values)
         return b"".join(image.get(one, 0).to_bytes(2) for one in wanted)
 
     def fault(self) -> WireFault | None:

@@ -10,6 +10,7 @@ from services import end, requires
 from typer.testing import CliRunner
 
 from collector.clock import Clock
+from collector.identity import shown
 from collector.simulator.served import Stand
 from collector.simulator.stand import StandSettings
 from demandwatch.cli import app
@@ -92,6 +93,16 @@ def test_probe_finds_units_and_ranks_maps_by_evidence(stand):
     assert found["unit"] == int(served.link.units)
     assert wanted in [one["profile"] for one in equal]
     assert found["candidates"][0]["standing"] == "match"
+
+
+def test_a_meter_that_tells_its_name_is_known_by_it(stand):
+    name = next(one.id for one in PROFILES.values() if shown(one))
+    (served,) = stand({"profile": name})
+    words = at(served, "--units", "1", "--watch", 0)
+    found = json.loads(call("meter", "probe", *words, "--format", "json"))
+    (check,) = (c for c in found["candidates"][0]["checks"] if c["name"] == "identity")
+    assert found["candidates"][0]["profile"] == name
+    assert check["outcome"] == "passed"
 
 
 def test_probe_names_the_word_order_of_a_meter_no_map_fits(stand):
