@@ -191,6 +191,11 @@ class Meter(Strict):
     source: Source = MqttSource()
     rated_power_kw: Annotated[float, Field(gt=0)] | None = None
     """Greatest power the connection can carry; bounds what a counter may gain between readings."""
+    nominal_voltage_v: Annotated[float, Field(gt=0)] | None = None
+    """Nominal voltage (V, primary) of what the meter's voltages are measured between: 220 for phase
+    to neutral in a 380 V network, 10000 between the lines of 10 kV. None: deviation is not told."""
+    supply_phases: Literal[1, 3] = 3
+    """Phases of the supply; which limits of voltage hold depends on it."""
     ct_ratio: DatedValues = ()
     pt_ratio: DatedValues = ()
     register_modulus_kwh: Annotated[float, Field(gt=0)] | None = None

@@ -107,6 +107,15 @@ class FleetSettings(Strict):
     """Real seconds between two snapshots for `demandwatch query fleet`."""
 
 
+class IndexSettings(Strict):
+    """When load indices and power quality are stated."""
+
+    min_coverage: Share = 0.95
+    """Least share of a period's blocks that measurement must support; below, indices are null."""
+    min_quality_coverage: Share = 0.9
+    """Least share of a period's blocks that must hold a reading of a power-quality quantity."""
+
+
 class ProcessorsSettings(Strict):
     """What the understanding stage may be told."""
 
@@ -119,3 +128,4 @@ class ProcessorsSettings(Strict):
     quotas: QuotaSettings = QuotaSettings()
     fleet: FleetSettings = FleetSettings()
     tariff: TariffSettings = TariffSettings()
+    indices: IndexSettings = IndexSettings()

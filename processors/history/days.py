@@ -155,16 +155,29 @@ def month_rows(days: pl.DataFrame, zones: pl.DataFrame, now: datetime) -> pl.Dat
         zones: `meter_id`, `timezone`; meters absent here have no months.
         now: blocks that have ended are expected.
     """
+    return _shaped(period_rows(days, zones, now, "1mo").rename({"day": "month"}), MONTH)
+
+
+def period_rows(
+    days: pl.DataFrame, zones: pl.DataFrame, now: datetime, length: str
+) -> pl.DataFrame:
+    """Return the figures of the local periods the DAY rows lie in, named as in MONTH, unsorted.
+
+    Args:
+        days: latest DAY rows of whole periods.
+        zones: `meter_id`, `timezone`; meters absent here have no rows.
+        now: blocks that have ended are expected.
+        length: `1d`, `1mo` or `1y`; `day` is then the period's first local day.
+    """
     known = days.join(zones.select("meter_id", "timezone"), on="meter_id")
-    months = known.with_columns(month=pl.col("day").dt.truncate("1mo"))
-    rows = months.group_by("meter_id", "month", "timezone").agg(_month_figures())
-    whole = bounded(rows.with_columns(day="month"), "1mo").with_columns(
-        blocks_expected=_expected(now), days_expected=pl.col("month").dt.month_end().dt.day()
-    )
-    return _shaped(_covered(whole), MONTH)
+    placed = known.with_columns(pl.col("day").dt.truncate(length))
+    rows = placed.group_by("meter_id", "day", "timezone").agg(_period_figures())
+    long = (pl.col("day").dt.offset_by(length) - pl.col("day")).dt.total_days()
+    whole = bounded(rows, length).with_columns(blocks_expected=_expected(now), days_expected=long)
+    return _covered(whole)
 
 
-def _month_figures() -> list[pl.Expr]:
+def _period_figures() -> list[pl.Expr]:
     energy, blocks = pl.col("energy_kwh"), pl.col("blocks")
     block, sliding = pl.col("max_block_demand_kw"), pl.col("max_demand_kw")
     return [

@@ -1,0 +1,95 @@
+"""A site as if it were one meter: its main meters summed; pure.
+
+So whatever is told of a meter can be told of a site.
+"""
+
+from datetime import datetime
+
+import polars as pl
+
+from processors.book import Book
+from processors.history.days import DAY, USED, day_rows
+from processors.interval import BLOCK, QUALITY, Quality
+
+
+def site_zones(book: Book) -> pl.DataFrame:
+    """Return the sites that have main meters as `meter_id`, with `timezone` and `mains`."""
+    mains = book.meters.filter("is_main")
+    return mains.group_by(pl.col("site_id").alias("meter_id"), "timezone").agg(
+        pl.len().alias("mains")
+    )
+
+
+def site_blocks(intervals: pl.DataFrame, book: Book) -> pl.DataFrame:
+    """Return blocks (columns USED of INTERVAL) with the site in `meter_id`.
+
+    A block in which a main meter is absent or states no energy has none: the others alone would
+    make a valley, or a peak, that never was. Its coverage is the mean over all mains. Sliding
+    maxima of several meters cannot be added; then `max_demand_kw` is null, unless there is one.
+
+    Args:
+        intervals: latest INTERVAL rows of all main meters of the sites wanted.
+        book: which they are.
+    """
+    mains = book.meters.filter("is_main").select("meter_id", "site_id")
+    count = mains.group_by("site_id").agg(pl.len().alias("mains"))
+    energy, alone = pl.col("energy_kwh"), pl.col("mains") == 1
+    estimated = (pl.col("quality") == Quality.ESTIMATED.value).any()
+    sums = (
+        intervals.join(mains, on="meter_id")
+        .join(count, on="site_id")
+        .group_by("site_id", "start", "mains")
+        .agg(
+            energy.sum(),
+            energy.count().alias("known"),
+            pl.col("max_demand_kw").max(),
+            pl.col("max_demand_at").max(),
+            pl.col("coverage").fill_null(0.0).sum() / pl.col("mains").first(),
+            estimated.alias("estimated"),
+            pl.col("revision").sum(),
+            pl.col("computed_at").max(),
+        )
+    )
+    whole = pl.col("known") == pl.col("mains")
+    quality = (
+        pl.when(~whole)
+        .then(pl.lit(Quality.MISSING.value))
+        .when("estimated")
+        .then(pl.lit(Quality.ESTIMATED.value))
+        .otherwise(pl.lit(Quality.MEASURED.value))
+    )
+    return sums.with_columns(
+        pl.when(whole).then(energy),
+        pl.when(whole).then(energy / (BLOCK.seconds / 3600)).alias("demand_kw"),
+        pl.when(whole & alone).then(pl.col("max_demand_kw", "max_demand_at")),
+        quality.cast(QUALITY).alias("quality"),
+        meter_id="site_id",
+    ).select(USED)
+
+
+def site_days(
+    days: pl.DataFrame, intervals: pl.DataFrame, book: Book, now: datetime
+) -> pl.DataFrame:
+    """Return DAY rows with the site in `meter_id`.
+
+    Args:
+        days: latest DAY rows; those of a site's only main meter are the site's.
+        intervals: latest INTERVAL rows of whole days of the main meters of `shared` sites.
+        book: the meters.
+        now: blocks that have ended by then are expected.
+    """
+    zones = site_zones(book)
+    alone = zones.filter(pl.col("mains") == 1)
+    mains = book.meters.filter(pl.col("is_main") & pl.col("site_id").is_in(alone["meter_id"]))
+    named = days.join(mains.select("meter_id", "site_id"), on="meter_id")
+    mine = named.with_columns(meter_id="site_id").select(*DAY)
+    several = zones.filter(pl.col("mains") > 1)
+    summed = site_blocks(intervals, book).join(several, on="meter_id", how="semi")
+    return pl.concat([mine, day_rows(summed, several, now)])
+
+
+def shared(book: Book) -> list[str]:
+    """Return the main meters of sites with several: those whose sum needs intervals."""
+    many = site_zones(book).filter(pl.col("mains") > 1)
+    mains = book.meters.filter(pl.col("is_main") & pl.col("site_id").is_in(many["meter_id"]))
+    return mains["meter_id"].to_list()
