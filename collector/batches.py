@@ -162,6 +162,7 @@ def _faults(
         yield Reason.NOT_FINITE, name, ~value.is_finite()
         yield Reason.OUT_OF_RANGE, name, ~value.is_between(quantity.low, quantity.high)
     silent = [pl.col(name).is_null() for name in quantities] or [pl.lit(value=True)]
+    silent.append(~pl.col("source").fill_null("").str.starts_with("import-undo:"))
     yield Reason.NO_QUANTITY, "measured_at", pl.all_horizontal(silent)
 
 

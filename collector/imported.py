@@ -16,7 +16,7 @@ Pure. The arithmetic knows a row's import as one number, its *origin*: 4 x the i
 for every other source.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import IntEnum
 
 import polars as pl
@@ -90,3 +90,30 @@ def _origin(source: str) -> int:
 def _number(import_id: str) -> int:
     digits = len(import_id) == _ID_CHARS and all(one in "0123456789abcdef" for one in import_id)
     return int(import_id, 16) if digits else 0
+
+
+def made_by(import_id: str) -> pl.Expr:
+    """Return the condition that a row is a reading of this import, by its `source`."""
+    return pl.col("source").str.contains(f"^import(-interval|-start)?:{import_id}:")
+
+
+def withdrawals(keys: pl.DataFrame, import_id: str, file: str, now: datetime) -> pl.DataFrame:
+    """Return the rows that withdraw an import's readings.
+
+    Args:
+        keys: `meter_id, measured_at` of the import's readings.
+        import_id: the import's.
+        file: its file's name.
+        now: when it is undone.
+
+    Returns:
+        Rows of the key columns of READING, by meter, so that each meter is worked up at once.
+    """
+    return (
+        keys.unique()
+        .sort(_KEY)
+        .with_columns(
+            pl.lit(now, dtype=pl.Datetime("us", "UTC")).alias("received_at"),
+            pl.lit(source_of(Form.UNDO, import_id, file)).alias("source"),
+        )
+    )

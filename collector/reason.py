@@ -11,8 +11,10 @@ class Reason(StrEnum):
     """JSON, but neither an object nor an array of objects."""
     NO_TIME = "no_time"
     BAD_TIME = "bad_time"
-    """Not ISO 8601 with an offset and not a number of milliseconds; or a local time that the
-    zone does not have."""
+    """Not ISO 8601 with an offset and not a number of milliseconds; in a file, not as the mapping's
+    format says."""
+    NONEXISTENT_TIME = "nonexistent_time"
+    """A local time that the zone skips (the clocks go forward)."""
     AMBIGUOUS_TIME = "ambiguous_time"
     """A local time the zone has twice (the clocks go back)."""
     TIME_IN_FUTURE = "time_in_future"
@@ -38,6 +40,13 @@ class Reason(StrEnum):
     """A batch of an edge that is damaged, or of a version not understood here."""
     DUPLICATE_KEY = "duplicate_key"
     """One file gives a meter two readings for the same instant."""
+    OVERLAPPING_INTERVAL = "overlapping_interval"
+    """A file's interval begins before the one before it ends."""
+    ALREADY_READ = "already_read"
+    """A file's interval in which the meter's own register was read, or that another import cut
+    otherwise."""
+    COLUMN_COUNT = "column_count"
+    """A line of a file has not as many columns as its headings."""
     MODBUS_EXCEPTION = "modbus_exception"
     DLT645_ERROR = "dlt645_error"
     """The meter answered with an error word, or what it answered cannot be (DL/T 645); the rest of

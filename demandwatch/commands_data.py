@@ -1,4 +1,4 @@
-"""`demandwatch import` and `demandwatch replay`: recorded data through the true pipeline."""
+"""`demandwatch replay`: recorded data through the true pipeline."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,20 +10,13 @@ from rich.console import Console
 from rich.progress import Progress
 
 from collector.clock import Clock
-from collector.health import Health
-from collector.intake import Desk
-from collector.journal import Journal
 from collector.mappings import FileMapping, load_mapping
-from collector.metrics import Metrics
-from collector.rejects import Rejects
 from collector.settings import MqttSettings
 from collector.simulator import replay as player
 from collector.simulator.modbus_meters import Device, Gateway, ModbusMeters
 from collector.simulator.publisher import Publisher
 from collector.site import ModbusSource
-from collector.sources.files import FileError, import_file, read_file
-from demandwatch.app import App
-from demandwatch.datafolder import DataFolderInUseError
+from collector.sources.files import FileError, plain, read_file
 from demandwatch.options import Config, fail, loaded
 from demandwatch.settings import Configuration
 from demandwatch.signals import until_stopped
@@ -34,55 +27,8 @@ Meter = Annotated[
 ]
 
 
-def import_(
-    file: Annotated[Path, typer.Argument(help="CSV or Parquet.")],
-    config: Config,
-    mapping: Mapping,
-    meter: Meter = None,
-) -> None:
-    """Load recorded readings or interval energy of known meters, through the same journal.
-
-    Importing a file twice changes nothing. Refused lines are counted by reason and kept. A running
-    system works the import up at once; without one it is worked up here.
-    """
-    settings = loaded(config)
-    profile = _mapping(mapping)
-    settings.data.mkdir(parents=True, exist_ok=True)
-    clock = Clock.real()
-    journal = Journal(settings.data / "journal.db", clock.now)
-    rejects = Rejects(settings.data / "rejects.db")
-    desk = Desk(journal, rejects, Metrics(), Health(), clock.now)
-    zones = {m.id: site.timezone for site in settings.sites for m in site.meters}
-    try:
-        done = import_file(file, profile, desk, zones, meter)
-    except (FileError, OSError) as error:
-        fail(error)
-    finally:
-        journal.close()
-        rejects.close()
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(f"{done.readings:,} readings of {done.meters} meters; {done.rejected:,} refused")
-    if done.readings == 0:
-        fail("nothing was imported: are the file's meters listed in the sites?")
-    console.print(_work_up(settings, clock))
-
-
-def _work_up(config: Configuration, clock: Clock) -> str:
-    try:
-        app = App(config, clock, console=False)
-    except DataFolderInUseError:
-        return "the running system is working it up"
-    try:
-        count = app.engine.drain()
-        app.care.follow(app.history, app.engine)
-        app.history.maintain()
-    finally:
-        app.stop()
-    return f"worked up: {count:,} intervals issued"
-
-
 def replay(
-    file: Annotated[Path, typer.Argument(help="The recording: CSV or Parquet.")],
+    file: Annotated[Path, typer.Argument(help="The recording: CSV, Excel or Parquet.")],
     config: Config,
     mapping: Mapping,
     meter: Meter = None,
@@ -105,7 +51,7 @@ def replay(
     try:
         zones = {m.id: site.timezone for site in settings.sites for m in site.meters}
         contents = read_file(file, profile, Clock.real().now(), zones, meter)
-        frame = _part(contents.frame, start, end)
+        frame = _part(plain(contents.frame), start, end)
         if via == "mqtt":
             _publish(frame, settings.settings.collector.mqtt or MqttSettings())
         else:

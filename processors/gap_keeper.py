@@ -13,6 +13,7 @@ import polars as pl
 
 from collector.clock import Clock
 from collector.healthrow import HEALTH
+from collector.imported import standing
 from collector.metrics import Metrics
 from processors.book import Book
 from processors.causes import COLLECTOR, Cause, causes
@@ -146,7 +147,7 @@ class GapKeeper:
         meters, (low, high) = spans["meter_id"].to_list(), _bounds(spans)
         beside = self._history.neighbours(meters, low, high, CONTEXT).select(_READ)
         inside = self._history.readings(low, high + _TICK, meters).select(_READ)
-        return pl.concat([beside, inside]).unique()
+        return standing(pl.concat([beside, inside])).unique()
 
     def _told(self, gaps: pl.DataFrame, now: datetime) -> pl.DataFrame:
         if gaps.is_empty():

@@ -16,6 +16,7 @@ FUNCTION_LINES = 40
 README_LINES = 30
 
 ONE_USER = {
+    "fastexcel": {"collector/sources/filetable.py"},
     "prometheus_client": {"collector/metrics.py"},
     "deltalake": {"processors/history/delta.py"},
     "influxdb_client": {"dashboards/influx.py"},
