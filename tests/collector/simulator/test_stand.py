@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from bench_images import PROFILES
 from pydantic import ValidationError
+from services_mqtt import NOW, reading
+from waiting import until
 
 from collector.bench.dlt645bench import Spoken, open_dlt645
 from collector.bench.dltlook import look_of_items
@@ -199,3 +201,15 @@ def test_every_fault_says_where_it_happens():
     for name, one in FAULTS.items():
         assert one.says, name
         assert any(one.on(kind) is not None for kind in ("tcp", "dlt645", "mqtt")), name
+
+
+@pytest.mark.mosquitto
+def test_mqtt_meters_publish_to_a_broker(mosquitto, desk):
+    link = {"kind": "mqtt", "port": mosquitto.port, "meters": ["m1", "m2", "m3"], "every_s": 0.2}
+    faults, clock = ["m2:timeout", "m3:sentinel"], Clock.accelerated(NOW, 1.0)
+    with reading(mosquitto.port, desk), standing(faults, clock, **link):
+        until(lambda: desk.journal.read(0, 1000).frame.height >= 6, what="readings in the journal")
+    frame = desk.journal.read(0, 1000).frame
+    assert set(frame["meter_id"]) == {"m1", "m3"}
+    assert frame.filter(meter_id="m1")["energy_import_kwh"].null_count() == 0
+    assert frame.filter(meter_id="m3")["energy_import_kwh"].drop_nulls().is_empty()
