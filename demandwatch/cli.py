@@ -25,6 +25,8 @@ COMMANDS = {
     "simulate": "demandwatch.commands_simulate:simulate",
     "evidence": "demandwatch.commands_evidence:evidence",
     "policy": "demandwatch.commands_policy:policy",
+    "bill": "demandwatch.commands_bill:bill_",
+    "ice-storage": "demandwatch.commands_bill:ice_storage_",
     "grafana": "demandwatch.commands_grafana:grafana",
 }
 """Command -> where it is: a function, or a group of commands."""

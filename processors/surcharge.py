@@ -24,11 +24,18 @@ def surcharge_yuan(pack: SurchargePack, quota_kwh: Floats, energy_kwh: Floats) -
     Returns:
         Yuan; NaN where the energy is not known or reaches a tier without a published amount.
     """
-    over = np.maximum(energy_kwh - quota_kwh, 0.0)
     total = np.where(np.isnan(energy_kwh), np.nan, 0.0)
-    for tier in pack.tiers:
-        top = np.inf if tier.ratio_le is None else (tier.ratio_le - tier.ratio_gt) * quota_kwh
-        inside = np.clip(over - tier.ratio_gt * quota_kwh, 0.0, top)
+    for tier, inside in zip(pack.tiers, tier_kwh(pack, quota_kwh, energy_kwh), strict=True):
         price = np.nan if tier.add_yuan_per_kwh is None else tier.add_yuan_per_kwh
         total = total + np.where(inside > 0, inside * price, 0.0)
     return total
+
+
+def tier_kwh(pack: SurchargePack, quota_kwh: Floats, energy_kwh: Floats) -> list[Floats]:
+    """Return the kWh of each account inside each tier's band; NaN where the energy is not known."""
+    over = np.maximum(energy_kwh - quota_kwh, 0.0)
+    tops = [np.inf if one.ratio_le is None else one.ratio_le - one.ratio_gt for one in pack.tiers]
+    return [
+        np.clip(over - tier.ratio_gt * quota_kwh, 0.0, top * quota_kwh)
+        for tier, top in zip(pack.tiers, tops, strict=True)
+    ]

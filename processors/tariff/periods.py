@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import polars as pl
 
+from collector.imported import standing
 from processors.calendar import Calendar, DayType
 from processors.history.days import bounded
 from processors.policy.tariff_pack import PeriodName, PeriodRule, TariffPack
@@ -41,7 +42,7 @@ def hot_days(
 
     Args:
         readings: READING rows of the station, any order, repetitions allowed: of two with the same
-            `measured_at` the later received counts.
+            `measured_at` the later received counts; imports taken back do not.
         zone: the tariff's time zone.
         min_c: daily maximum from which a day is hot.
         calendar: announced maxima.
@@ -63,7 +64,8 @@ def _read(readings: pl.DataFrame, zone: str, min_c: float, most_gap: timedelta) 
     if "temperature_c" not in readings.columns:
         return pl.DataFrame(schema=HOT)
     at = pl.col("measured_at")
-    newest = readings.sort("received_at").unique("measured_at", keep="last").sort("measured_at")
+    counted = standing(readings) if "source" in readings.columns else readings
+    newest = counted.sort("received_at").unique("measured_at", keep="last").sort("measured_at")
     known = newest.filter(pl.col("temperature_c").is_finite()).select(
         "measured_at", "temperature_c", day=at.dt.convert_time_zone(zone).dt.date()
     )

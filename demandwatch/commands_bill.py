@@ -1,0 +1,184 @@
+"""`demandwatch bill` and `demandwatch ice-storage`: simulated bills from history."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import typer
+
+from collector.clock import Clock
+from collector.site import Site, in_force
+from demandwatch import query
+from demandwatch.options import Config, fail, loaded
+from demandwatch.settings import Configuration
+from processors.history.store import History
+from processors.intensity import mains
+from processors.policy.load import Packs
+from processors.tariff.bill import bill
+from processors.tariff.contract import Rates, next_month
+from processors.tariff.ice import ice_storage
+from processors.tariff.periods import hot_days
+
+_SHOWN = (
+    "line", "item", "period", "quantity", "unit", "price_yuan", "amount_yuan", "coverage",
+    "estimated_share", "provenance", "reason", "notes",
+)  # fmt: skip
+"""What a table shows; machine formats carry all columns."""
+
+Month = Annotated[datetime, typer.Option(formats=["%Y-%m"], help="The month, e.g. 2026-10.")]
+SiteId = Annotated[str, typer.Option("--site", help="The site.")]
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
+        help="State it with what was known at this instant (local to the site without offset).",
+    ),
+]
+Form = Annotated[query.Format, typer.Option("--format", help="table, csv, json or parquet.")]
+Out = Annotated[Path | None, typer.Option(help="Write to this file.")]
+
+
+def bill_(
+    config: Config,
+    site: SiteId,
+    month: Month,
+    as_of: AsOf = None,
+    format_: Form = query.Format.TABLE,
+    out: Out = None,
+) -> None:
+    """Simulate the bill of a site's month, every line explained.
+
+    Energy by tariff period (sharp, peak, flat, valley) at flat price times ratio, government funds
+    added flat, the basic charge of a two-part tariff, the power-factor adjustment, and their
+    total; beside it the simulated progressive surcharge (测算), which is no part of the total.
+
+    A site tells its contract under `supply:`, prices stand under `processors.tariff.prices`. Where
+    one is missing the line has its quantity and the reason, and no amount. A month that still runs,
+    missing blocks, estimates and days whose heat is not known are told in `notes`. Machine formats
+    carry each line's formula and the source of each factor too.
+    """
+    desk = _Desk.open(config, site, as_of)
+    frame = bill(
+        desk.site,
+        month.date(),
+        desk.intervals(month.date()),
+        desk.rates([month.date()]),
+        desk.now,
+    )
+    table = format_ is query.Format.TABLE and out is None
+    _write(frame.select(_SHOWN) if table else frame, format_, out)
+
+
+def ice_storage_(
+    config: Config,
+    site: SiteId,
+    month: Month,
+    baseline: Annotated[
+        datetime, typer.Option(formats=["%Y-%m"], help="A month without storage, e.g. 2025-10.")
+    ],
+    same_energy: Annotated[
+        bool,
+        typer.Option("--same-energy", help="Scale the baseline to the month's energy: shape only."),
+    ] = False,
+    as_of: AsOf = None,
+    format_: Form = query.Format.TABLE,
+    out: Out = None,
+) -> None:
+    """Evaluate ice storage: kWh moved to the valley, load cut in peak hours, money saved.
+
+    The baseline is the typical day (working days and days off apart) of a month without storage,
+    laid over the month with it. The money is parted into what the moved energy saves and what the
+    ice-storage contract's own ratios save.
+    """
+    desk = _Desk.open(config, site, as_of)
+    before, after = baseline.date(), month.date()
+    frame = ice_storage(
+        desk.site,
+        before,
+        after,
+        pl.concat(desk.intervals(one) for one in (before, after)),
+        desk.rates([before, after]),
+        same_energy=same_energy,
+    )
+    _write(frame.drop("site_id", "baseline_month", "month"), format_, out)
+
+
+def _write(frame: pl.DataFrame, format_: query.Format, out: Path | None) -> None:
+    try:
+        query.write(frame, format_, out)
+    except OSError as error:
+        fail(error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Desk:
+    """History as known at an instant, and what a bill needs of the settings."""
+
+    settings: Configuration
+    site: Site
+    history: History
+    now: datetime
+    as_of: datetime | None
+
+    @classmethod
+    def open(cls, config: Path, site_id: str, as_of: datetime | None) -> "_Desk":
+        settings = loaded(config)
+        site = next((one for one in settings.sites if one.id == site_id), None)
+        if site is None:
+            fail(f"no site {site_id} in {config}")
+        clock = Clock.real()
+        asked = as_of and (as_of if as_of.tzinfo else as_of.replace(tzinfo=ZoneInfo(site.timezone)))
+        known = asked.astimezone(UTC) if asked else None
+        folder = settings.data / "history"
+        try:
+            history = History.open_readonly(folder, settings.book, clock.now)
+        except (OSError, ValueError) as error:
+            fail(error)
+        return cls(settings, site, history, known or clock.now(), known)
+
+    def intervals(self, month: date) -> pl.DataFrame:
+        """Return the month's latest intervals of the site's main meters."""
+        start, end = (self._instant(day) for day in (month, next_month(month)))
+        return self.history.intervals(start, end, list(mains(self.site)), self.as_of)
+
+    def _instant(self, day: date) -> datetime:
+        zone = ZoneInfo(self.site.timezone)
+        return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+
+    def rates(self, months: list[date]) -> Rates:
+        """Return tariffs, prices and the hot days of some months."""
+        told, packs = self.settings.settings.processors, self.settings.packs
+        hot = pl.concat(self._hot(month) for month in months)
+        last = next_month(months[-1])
+        day = date.fromordinal(last.toordinal() - 1)
+        adjusted, tiers = told.tariff.power_factor, told.quotas.surcharge
+        return Rates(
+            packs,
+            told.tariff.prices,
+            hot,
+            self.settings.calendar,
+            packs.power_factor(adjusted, day) if adjusted else None,
+            packs.surcharge(tiers, day) if tiers else None,
+        )
+
+    def _hot(self, month: date) -> pl.DataFrame:
+        """Return the hot days of a month, by the temperature of the tariff in force at its end."""
+        start, end = (self._instant(day) for day in (month, next_month(month)))
+        station = self.settings.settings.processors.tariff.weather_station
+        readings = self.history.readings(start, end, [station] if station else [])
+        if self.as_of is not None:
+            readings = readings.filter(pl.col("received_at") <= self.as_of)
+        least = _hot_from(self.site, month, self.settings.packs)
+        found = hot_days(readings, self.site.timezone, least, self.settings.calendar)
+        inside = (pl.col("day") >= month) & (pl.col("day") < next_month(month))
+        return found.filter(inside)
+
+
+def _hot_from(site: Site, month: date, packs: Packs) -> float:
+    last = date.fromordinal(next_month(month).toordinal() - 1)
+    supply = in_force(site.supply, last)
+    pack = packs.tariff(supply.tariff, last) if supply else None
+    return pack.hot.min_c if pack and pack.hot else float("inf")
