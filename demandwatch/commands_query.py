@@ -7,6 +7,7 @@ import typer
 
 from demandwatch import query
 from demandwatch.options import Config, fail, loaded
+from processors.indices import Length
 
 
 def query_(
@@ -19,15 +20,24 @@ def query_(
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="Answer with what was known at this instant.")
     ] = None,
+    period: Annotated[
+        Length, typer.Option(help="Of indices, weekdays, year-on-year, typical-days, quality, ...")
+    ] = Length.MONTH,
     format_: Annotated[query.Format, typer.Option("--format")] = query.Format.TABLE,
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
 ) -> None:
     """Ask history and ledger, beside a running system or without it.
 
     Times without an offset are local to the first site. Machine formats carry UTC.
+
+    Tables told by --period (local days, months, years; each told whole): indices (load factor,
+    peak-valley difference and ratio, utilisation hours, maximum demand), weekdays, year-on-year,
+    typical-days, duration: of meters, and of sites as the sum of their main meters; without either,
+    of all sites. quality: voltage deviation, unbalance, harmonics, frequency, power factor of
+    meters. A figure that rests on too little is empty, and its reason says why.
     """
     settings = loaded(config)
-    asked = query.Question(tuple(meter or ()), tuple(site or ()), start, end, as_of)
+    asked = query.Question(tuple(meter or ()), tuple(site or ()), start, end, as_of, period)
     try:
         query.write(query.ask(table, asked, settings), format_, out, table)
     except (OSError, ValueError) as error:

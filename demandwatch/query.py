@@ -15,10 +15,12 @@ import polars as pl
 from alerting.ledger import Ledger
 from collector.clock import Clock
 from collector.rejects import Rejects
-from demandwatch import query_fleet
+from demandwatch import query_fleet, query_indices
 from demandwatch.settings import Configuration
 from demandwatch.table import show
 from processors.history.store import History
+from processors.indices import Length
+from processors.load_report import Wanted
 
 MOST_REJECTS = 10_000
 """All that are kept."""
@@ -37,6 +39,12 @@ class Table(StrEnum):
     FLEET = "fleet"
     REJECTS = "rejects"
     GAPS = "gaps"
+    INDICES = "indices"
+    WEEKDAYS = "weekdays"
+    YEAR_ON_YEAR = "year-on-year"
+    TYPICAL_DAYS = "typical-days"
+    DURATION = "duration"
+    QUALITY = "quality"
 
 
 class Format(StrEnum):
@@ -60,6 +68,8 @@ class Question:
     """Excluded."""
     as_of: str | None = None
     """Answer with what was known then."""
+    period: Length = Length.MONTH
+    """Of the tables told by period: load indices and their kin, power quality."""
 
 
 class BadQuestionError(ValueError):
@@ -92,8 +102,27 @@ class _Desk:
             Table.FLEET: self._fleet,
             Table.REJECTS: self._rejects,
             Table.GAPS: self._gaps,
+            Table.QUALITY: self._quality,
         }
-        return answers[table]()
+        return answers[table]() if table in answers else self._load(table)
+
+    def _load(self, table: Table) -> pl.DataFrame:
+        least = self._config.settings.processors.indices.min_coverage
+        asked, named = self._wanted(least), (self._q.meters, self._q.sites)
+        return query_indices.load(table.value, asked, *named, self._history(), self._config)
+
+    def _quality(self) -> pl.DataFrame:
+        least = self._config.settings.processors.indices.min_quality_coverage
+        asked = self._wanted(least)
+        return query_indices.quality(asked, self._meters, self._history(), self._config)
+
+    def _wanted(self, least: float) -> Wanted:
+        start = self._day(self._q.start, date(2000, 1, 1))
+        end = self._day(self._q.end, date(2200, 1, 1))
+        if end <= start:
+            raise BadQuestionError("--to must be later than --from")
+        as_of = self._instant(self._q.as_of, None)
+        return Wanted(start, end, self._q.period, as_of or self._now(), least, as_of)
 
     def _history(self) -> History:
         root = self._config.data / "history"
@@ -202,6 +231,7 @@ class _Desk:
 TO_PEOPLE: dict[Table, tuple[str, ...]] = {
     Table.FLEET: ("meter_id", "state", "heard_at", "success_hour", "response_ms", "reasons_en"),
     Table.GAPS: ("gap_id", "meter_id", "start", "end", "cause", "energy_kwh", "method"),
+    **{Table(name): columns for name, columns in query_indices.TO_PEOPLE.items()},
 }
 """Columns that fit a terminal, of the tables that have many; files carry all."""
 

@@ -9,6 +9,7 @@ import pytest
 from program import Program
 
 from processors.history.days import DAY, MONTH
+from processors.indices import INDICES
 from processors.interval import INTERVAL
 from processors.verdict import VERDICT
 
@@ -22,6 +23,7 @@ TABLES = {
     "alerts": {"alert_id", "rule_id", "site_id", "fired_at", "resolved_at"},
     "fleet": {"meter_id", "site_id", "measured_at", "received_at", "power_kw", "state", "reasons"},
     "gaps": {"gap_id", "meter_id", "start", "end", "state", "cause", "energy_kwh", "method"},
+    "indices": {"subject", "subject_id", "period"} | set(INDICES) - {"meter_id"},
     "rejects": {"at", "reason", "source", "subject", "excerpt", "count"},
 }
 MAPPING = """\
