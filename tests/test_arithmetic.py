@@ -1,9 +1,11 @@
-"""Runs every example of docs/arithmetic.md with the functions the product runs."""
+"""Runs every example of docs/arithmetic*.md with the functions the product runs."""
 
 import doctest
 from datetime import UTC, date, datetime
 
+import arithmetic_indices
 import polars as pl
+import pytest
 from policy_rows import REPO, SHENZHEN, at, day_rows, site
 
 from collector.reading import conform
@@ -16,7 +18,9 @@ from processors.policy.load import Packs, load_packs
 from processors.quota import accounts, first_day
 from processors.settings import VerdictSettings
 
-PAGE = REPO / "docs" / "arithmetic.md"
+PAGES = sorted((REPO / "docs").glob("arithmetic*.md"))
+LEAST = {"arithmetic": 25, "arithmetic-indices": 15}
+"""Examples a page has at least: a page that is not understood must not pass."""
 YEAR = Period.year(2017)
 TODAY = date(2026, 11, 16)
 HERE = site()
@@ -69,8 +73,9 @@ def account(kwh_a_day, quota):
     return row | {"crosses_at": local}
 
 
-def test_every_worked_example_holds():
-    helpers = {
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_worked_example_holds(page):
+    helpers = arithmetic_indices.HELPERS | {
         "blocks": blocks,
         "days_of": days_of,
         "day_rows": day_rows,
@@ -80,9 +85,9 @@ def test_every_worked_example_holds():
         "account": account,
         "date": date,
     }
-    text = PAGE.read_text(encoding="utf-8")
-    examples = doctest.DocTestParser().get_doctest(text, helpers, PAGE.name, str(PAGE), 0)
+    text = page.read_text(encoding="utf-8")
+    examples = doctest.DocTestParser().get_doctest(text, helpers, page.name, str(page), 0)
     failures: list[str] = []
     result = doctest.DocTestRunner().run(examples, out=failures.append)
-    assert result.attempted >= 25
+    assert result.attempted >= LEAST.get(page.stem, 1)
     assert not result.failed, "".join(failures)
