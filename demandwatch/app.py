@@ -143,6 +143,7 @@ class App:
             settings.processors.engine,
             keep_journal=timedelta(hours=settings.collector.journal.keep_hours),
             listener=self._on_step,
+            on_late=self.care.late.append,
         )
 
     def _watch(self) -> Watch:

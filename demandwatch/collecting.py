@@ -53,7 +53,9 @@ class Edge:
             config.data / "journal.db", now, config.collector.journal, metrics=self.metrics
         )
         self._open.callback(self.journal.close)
-        self.rejects = Rejects(config.data / "rejects.db", metrics=self.metrics)
+        self.rejects = Rejects(
+            config.data / "rejects.db", metrics=self.metrics, listener=self.health.noted
+        )
         self._open.callback(self.rejects.close)
         cursor = config.data / "forward.cursor"
         self.forwarder = Forwarder(edge, self.journal, cursor, self.metrics, now)

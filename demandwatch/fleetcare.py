@@ -1,5 +1,6 @@
 """The care of the fleet in one run: health of the meters, kept on disk, and the ledger of gaps."""
 
+from collections import deque
 from collections.abc import Mapping
 from contextlib import ExitStack
 from threading import Event
@@ -39,6 +40,8 @@ class FleetCare:
         self._clock, self._metrics, self._book = clock, metrics, config.book
         self._path = config.data / HEALTH_FILE
         self._save_s = config.settings.processors.fleet.save_s
+        self.late: deque[pl.DataFrame] = deque()
+        """What the engine tells of late readings, until the gap keeper has looked."""
         self.way = ways(config.sites)
         self.health = Health(config.book.meters["meter_id"])
         self.health.restore(healthfile.load(self._path)[0])
@@ -55,6 +58,7 @@ class FleetCare:
         keeper = self._keeper(history, engine)
         while keeper.follow():
             pass
+        keeper.resettle()
 
     def _keeper(self, history: History, engine: Engine) -> GapKeeper:
         return GapKeeper(
@@ -68,6 +72,7 @@ class FleetCare:
             self.snapshot,
             self._links,
             self._metrics,
+            self.late,
         )
 
     def snapshot(self) -> pl.DataFrame:

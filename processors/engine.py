@@ -51,11 +51,12 @@ class Engine:
         *,
         keep_journal: timedelta = timedelta(hours=72),
         listener: Listener = lambda _intervals, _live: None,
+        on_late: Callable[[pl.DataFrame], None] = lambda _late: None,
     ) -> None:
         self._journal, self._history, self._book, self._clock = journal, history, book, clock
         self._path = snapshot_path
         self._settings = settings or EngineSettings()
-        self._keep, self._listener = keep_journal, listener
+        self._keep, self._listener, self._on_late = keep_journal, listener, on_late
         self.caught_up = Event()
         """Set once what the journal held at the start has been processed."""
         self._lock = Lock()
@@ -211,6 +212,7 @@ class Engine:
             now, marks = self._clock.now(), self._state.marks
             revised = revise(self._late, marks, self._history, self._book, now)
             self._history.add(self._cursor, reading.empty(), revised)
+            self._on_late(self._late)
             self._late = self._late.clear()
             self._untold.append(revised)
             self._issued.labels("revision").inc(revised.height)

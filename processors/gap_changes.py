@@ -137,7 +137,8 @@ def _within(spans: pl.DataFrame, holes: pl.DataFrame) -> pl.DataFrame:
     both = holes.join(spans, on="meter_id")
     ended = pl.col("missing_to").fill_null(pl.col("high"))
     touched = both.filter(pl.col("missing_from") < pl.col("high"), ended > pl.col("low"))
-    return touched.drop("low", "high")
+    once = touched.unique(["meter_id", "missing_from"], keep="first", maintain_order=True)
+    return once.drop("low", "high")
 
 
 def _pairs(known: pl.DataFrame, found: pl.DataFrame) -> pl.DataFrame:

@@ -5,6 +5,7 @@ anew from further back changes nothing, for holes are a function of the readings
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from threading import Event
@@ -19,10 +20,11 @@ from processors.book import Book
 from processors.causes import COLLECTOR, Cause, causes
 from processors.gap_changes import CHANGE, GAP, Change, opened, settle
 from processors.gap_ledger import GapLedger
-from processors.gaps import CONTEXT, doubtful, widened
+from processors.gaps import CONTEXT, doubtful, merged, widened
 from processors.history.store import History
 
 BATCH_ROWS = 200_000
+MOST_READS = 32
 PAUSE_S = 1.0
 """Real seconds between two looks."""
 EXTEND_S = 5.0
@@ -50,6 +52,8 @@ class GapKeeper:
         health: schema HEALTH.
         links: whether each link is up, by name; one that is not known yet is absent.
         metrics: gets open gaps by cause and changes by kind.
+        late: where the engine puts its LATE spans: a late reading may cut a gap in two and yet
+            change no block, where the load is constant.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class GapKeeper:
         health: Callable[[], pl.DataFrame] = lambda: pl.DataFrame(schema=HEALTH),
         links: Callable[[], Mapping[str, bool]] = dict,
         metrics: Metrics | None = None,
+        late: deque[pl.DataFrame] | None = None,
     ) -> None:
         self._ledger, self._history, self._book, self._way = ledger, history, book, way
         self._clock, self._marks, self._ready = clock, marks, ready
@@ -71,6 +76,7 @@ class GapKeeper:
         self._expected = way.filter(pl.col("via") != "file").select("meter_id")
         self._spans: dict[str, int] = {}
         self._extended_at = -EXTEND_S
+        self._late = deque() if late is None else late
         self._started: datetime | None = None
         self._looked: datetime | None = None
         cursor = ledger.cursor()
@@ -98,6 +104,7 @@ class GapKeeper:
         self._note_spans()
         while self.follow():
             pass
+        self.resettle()
         if self._ready.is_set() and now - self._started >= SETTLE:
             self.look()
         self._count()
@@ -114,6 +121,14 @@ class GapKeeper:
         self._settle(doubtful(rows, active), cursor)
         self._cursor = cursor
         return True
+
+    def resettle(self) -> None:
+        """Look anew at the gaps that late readings lie in, whether or not a block was revised."""
+        parts = [self._late.popleft() for _ in range(len(self._late))]
+        if parts:
+            spans = merged(*(part.select("meter_id", low="first", high="last") for part in parts))
+            active = self._ledger.left(*_bounds(spans)).select("meter_id")
+            self._settle(spans.join(active, on="meter_id", how="semi"))
 
     def look(self) -> None:
         """Open a gap for each meter that has been silent too long; settle those that spoke."""
@@ -133,7 +148,7 @@ class GapKeeper:
     def _settle(self, spans: pl.DataFrame, cursor: datetime | None = None) -> None:
         """Look at the holes of `spans` anew and write what changed, with the cursor."""
         now, parts = self._clock.now(), [_NOTHING]
-        for group in _by_day(spans):
+        for group in _together(spans):
             known = self._ledger.left(*_bounds(group)).join(group, on="meter_id", how="semi")
             whole = widened(group, known)
             around, marks = self._around(whole), self._marks()
@@ -144,7 +159,7 @@ class GapKeeper:
 
     def _around(self, spans: pl.DataFrame) -> pl.DataFrame:
         """Return the readings of the spans, and those on either side that holes depend on."""
-        meters, (low, high) = spans["meter_id"].to_list(), _bounds(spans)
+        meters, (low, high) = spans["meter_id"].unique().to_list(), _bounds(spans)
         beside = self._history.neighbours(meters, low, high, CONTEXT).select(_READ)
         inside = self._history.readings(low, high + _TICK, meters).select(_READ)
         return standing(pl.concat([beside, inside])).unique()
@@ -197,11 +212,17 @@ def _weightier(before: pl.DataFrame, told: pl.DataFrame) -> list[pl.Series]:
     return [told[name].zip_with(new <= old, before[name]).alias(name) for name in names]
 
 
-def _by_day(spans: pl.DataFrame) -> list[pl.DataFrame]:
-    """Group meters whose spans lie in the same days, so that one read of history serves them."""
-    first, last = (pl.col(name).dt.truncate("1d").to_physical() for name in ("low", "high"))
-    days = spans.with_columns(pl.concat_str(first, last, separator=" ").alias("day"))
-    return days.partition_by("day", maintain_order=True, include_key=False)
+def _together(spans: pl.DataFrame) -> list[pl.DataFrame]:
+    """Group spans that begin and end alike, so that one read of history serves them.
+
+    Each read takes what lies between: the finest grouping is taken that needs few reads.
+    """
+    for size in ("1h", "1d", "7d"):
+        ends = (pl.col(name).dt.truncate(size).to_physical() for name in ("low", "high"))
+        alike = spans.with_columns(pl.concat_str(*ends, separator=" ").alias("alike"))
+        if alike["alike"].n_unique() <= MOST_READS or size == "7d":
+            break
+    return alike.partition_by("alike", maintain_order=True, include_key=False)
 
 
 def _bounds(spans: pl.DataFrame) -> tuple[datetime, datetime]:

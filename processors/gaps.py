@@ -9,7 +9,7 @@ when late readings fill it.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -35,7 +35,8 @@ HOLE: dict[str, pl.DataType] = {
 showed there, and its gain in between (kWh; null where the register was reset or leapt)."""
 
 SPAN: dict[str, pl.DataType] = {"meter_id": pl.String(), "low": UTC_US, "high": UTC_US}
-"""One row a meter: the time in which its holes must be looked at anew."""
+"""The times in which a meter's holes must be looked at anew; those of one meter do not touch."""
+SLACK = timedelta(hours=1)
 
 _UNSTATED = 3
 
@@ -115,25 +116,30 @@ def doubtful(intervals: pl.DataFrame, active: pl.DataFrame) -> pl.DataFrame:
 
 
 def merged(*parts: pl.DataFrame) -> pl.DataFrame:
-    """Return one SPAN row a meter that holds all of `parts`."""
-    whole = pl.concat([part.select(list(SPAN)) for part in parts])
-    return whole.group_by("meter_id").agg(pl.col("low").min(), pl.col("high").max())
+    """Return SPAN rows that hold all of `parts`; those of a meter closer than SLACK are one."""
+    whole = pl.concat([part.select(list(SPAN)) for part in parts]).sort("meter_id", "low")
+    reach = pl.col("high").cum_max().shift(1).over("meter_id")
+    begins = (pl.col("low") > reach + SLACK).fill_null(value=True)
+    runs = whole.with_columns(begins.cum_sum().alias("run"))
+    return runs.group_by("meter_id", "run", maintain_order=True).agg(
+        pl.col("low").min(), pl.col("high").max()
+    ).drop("run")  # fmt: skip
 
 
 def widened(spans: pl.DataFrame, active: pl.DataFrame) -> pl.DataFrame:
-    """Return the spans stretched over the whole of every gap they touch, and those that touches.
+    """Return the spans stretched over the whole of every gap they touch, until none is cut.
 
     Args:
         spans: schema SPAN.
         active: gaps: columns meter_id, start, end (null: open).
     """
-    wider = spans.select(list(SPAN))
+    wider = merged(spans)
     while True:
         both = wider.join(active, on="meter_id")
         ended = pl.col("end").fill_null(pl.col("high"))
         touched = both.filter(pl.col("start") <= pl.col("high"), ended >= pl.col("low"))
         before, wider = wider, merged(wider, touched.select("meter_id", low="start", high=ended))
-        if wider.sort("meter_id").equals(before.sort("meter_id")):
+        if wider.equals(before):
             return wider
 
 

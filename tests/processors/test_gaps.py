@@ -43,7 +43,8 @@ class Book:
         result, fixed = self.stream.take(readings)
         issued = pl.concat([result.intervals, fixed])
         active = self.active().select("meter_id", "missing_from", "missing_to")
-        self.settle(doubtful(issued, active))
+        late = result.late.select("meter_id", low="first", high="last")
+        self.settle(merged(doubtful(issued, active), late.join(active, on="meter_id", how="semi")))
         if now is not None:
             self.look(now)
 
@@ -62,7 +63,7 @@ class Book:
         known = self.active().join(spans, on="meter_id", how="semi")
         whole = widened(spans, known)
         low, high = whole["low"].min(), whole["high"].max()
-        meters, past = whole["meter_id"].to_list(), self.stream.past
+        meters, past = whole["meter_id"].unique().to_list(), self.stream.past
         beside = past.neighbours(meters, low, high, CONTEXT)
         inside = past.readings(low, high + timedelta(microseconds=1), meters)
         readings = pl.concat([beside, inside]).unique()
@@ -204,6 +205,8 @@ def test_spans_are_merged_and_stretched():
         [("a", at(10), at(20)), ("a", at(30), at(40))], ["meter_id", "low", "high"], orient="row"
     ).with_columns(pl.col("low", "high").cast(UTC_US))
     assert merged(spans).rows() == [("a", at(10), at(40))]
+    far = spans.with_columns(pl.col("low", "high") + timedelta(hours=5))
+    assert merged(far, spans).rows() == [("a", at(10), at(40)), ("a", at(310), at(340))]
     known = pl.DataFrame(
         [("a", at(5), at(12)), ("a", at(39), None), ("b", at(0), at(99))],
         ["meter_id", "start", "end"], orient="row",
