@@ -71,9 +71,8 @@ class Engine:
         """INTERVAL rows the listener has not taken yet."""
         self._unseen: list[pl.Series] = []
         """Meters heard since the picture was last drawn."""
-        self._flushed_at = self._drawn_at = time.monotonic()
+        self._flushed_at = self._drawn_at = self._trimmed_at = time.monotonic()
         self._dirty = False
-        self._trimmed_at = time.monotonic()
         self._seconds = metrics.histogram("step_seconds", "Real seconds a step took, end to end")
         self._issued = metrics.counter("intervals", "Interval rows issued", ["kind"])
         self._taken = metrics.counter("readings_processed", "Readings taken from the journal")
