@@ -143,6 +143,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     "not_sparkplug": ("不是 Sparkplug B", "not Sparkplug B"),
     "no_birth": ("未收到出生报文", "no birth heard"),
     "bad_quality": ("发送方标示质量差", "marked bad by its sender"),
+    "nonexistent_time": ("不存在的本地时间", "a local time that does not exist"),
+    "overlapping_interval": ("区间重叠", "overlapping intervals"),
+    "already_read": ("该区间已有示值", "already read by the meter"),
+    "column_count": ("列数不符", "another number of columns"),
     "sentinel": ("电表标示无值", "the meter's sign for no value"),
 }
 """Reason of a rejected datum -> words; one that is absent shows its own name."""
