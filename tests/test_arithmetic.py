@@ -4,6 +4,7 @@ import doctest
 from datetime import UTC, date, datetime
 
 import arithmetic_indices
+import arithmetic_tariff
 import polars as pl
 import pytest
 from policy_rows import REPO, SHENZHEN, at, day_rows, site
@@ -19,7 +20,7 @@ from processors.quota import accounts, first_day
 from processors.settings import VerdictSettings
 
 PAGES = sorted((REPO / "docs").glob("arithmetic*.md"))
-LEAST = {"arithmetic": 25, "arithmetic-indices": 15}
+LEAST = {"arithmetic": 25, "arithmetic-indices": 15, "arithmetic-tariff": 15}
 """Examples a page has at least: a page that is not understood must not pass."""
 YEAR = Period.year(2017)
 TODAY = date(2026, 11, 16)
@@ -75,7 +76,7 @@ def account(kwh_a_day, quota):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_worked_example_holds(page):
-    helpers = arithmetic_indices.HELPERS | {
+    helpers = arithmetic_indices.HELPERS | arithmetic_tariff.HELPERS | {
         "blocks": blocks,
         "days_of": days_of,
         "day_rows": day_rows,
