@@ -76,16 +76,20 @@ def account(kwh_a_day, quota):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_worked_example_holds(page):
-    helpers = arithmetic_indices.HELPERS | arithmetic_tariff.HELPERS | {
-        "blocks": blocks,
-        "days_of": days_of,
-        "day_rows": day_rows,
-        "intensity": intensity,
-        "from_july": from_july,
-        "verdict": verdict,
-        "account": account,
-        "date": date,
-    }
+    helpers = (
+        arithmetic_indices.HELPERS
+        | arithmetic_tariff.HELPERS
+        | {
+            "blocks": blocks,
+            "days_of": days_of,
+            "day_rows": day_rows,
+            "intensity": intensity,
+            "from_july": from_july,
+            "verdict": verdict,
+            "account": account,
+            "date": date,
+        }
+    )
     text = page.read_text(encoding="utf-8")
     examples = doctest.DocTestParser().get_doctest(text, helpers, page.name, str(page), 0)
     failures: list[str] = []
