@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse
 
 from alerting.ledger import LedgerError
 from collector.site import Site, Strict
+from dashboards import api_indices
 from dashboards.desk import Desk, UnknownSiteError
 from dashboards.view_alerts import Filter, chosen
 
@@ -37,6 +38,7 @@ def app(desk: Desk, version: str) -> FastAPI:
     )
     made.include_router(_service(desk))
     made.include_router(_history(desk), prefix="/api/v1")
+    made.include_router(api_indices.router(desk, frame), prefix="/api/v1")
     made.include_router(_present(desk), prefix="/api/v1")
     made.include_router(_gaps(desk), prefix="/api/v1")
     made.include_router(_sites(desk), prefix="/api/v1")

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from collector.site import Site
-from dashboards import curve, fleet, view_alerts, view_city, view_site, view_verdict
+from dashboards import curve, fleet, view_alerts, view_city, view_indices, view_site, view_verdict
 from dashboards.fleet_desk import FleetDesk
 from dashboards.kept import Kept
 from dashboards.settings import ConsoleSettings
@@ -161,6 +161,9 @@ class Desk:
             meters=self._meters(site, shown, now),
             alerts=tuple(row for row in self.alerts() if row.site_id == site.id),
             latest_day=self._latest_day(site),
+            indices=self._past_views.get(
+                ("indices", site.id), lambda: view_indices.month_of(self.sources, site)
+            ),
         )
 
     def _quota(self, site: Site) -> view_site.Quota | None:

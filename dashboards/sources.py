@@ -83,6 +83,8 @@ class Sources:
     """What is not ready yet, part -> problem; empty when all is."""
     lookback_days: int = 28
     """History a quota's projection rests on: the processors' setting."""
+    index_min_coverage: float = 0.95
+    """Coverage below which load indices are not told: the processors' setting."""
     health: Callable[[], pl.DataFrame] | None = None
     """The collector's health, schema HEALTH; None: not known here."""
     fleet_settings: FleetSettings = field(default_factory=FleetSettings)

@@ -10,6 +10,7 @@ import polars as pl
 from collector.site import Meter, Site
 from dashboards.curve import Total
 from dashboards.view_alerts import AlertRow
+from dashboards.view_indices import LoadIndices
 from dashboards.view_verdict import Intensity
 from processors.interval import BLOCK
 
@@ -126,6 +127,8 @@ class SitePage:
     alerts: tuple[AlertRow, ...]
     latest_day: date | None
     """The last local day that has data, if `day` has none."""
+    indices: LoadIndices | None
+    """Of the running month, whichever day is shown; None: it has no block yet."""
 
 
 def running_of(row: Mapping[str, object]) -> Running:

@@ -217,6 +217,7 @@ class App:
             packs=config.packs,
             metrics=self.metrics.render,
             lookback_days=config.settings.processors.quotas.lookback_days,
+            index_min_coverage=config.settings.processors.indices.min_coverage,
             ready=self._not_ready,
             health=self.care.snapshot,
             fleet_settings=config.settings.processors.fleet,

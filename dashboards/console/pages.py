@@ -7,7 +7,14 @@ from fastapi import Request
 from nicegui import ui
 
 from alerting.ledger import LedgerError
-from dashboards.console import parts_alerts, parts_city, parts_meters, parts_site, shell
+from dashboards.console import (
+    parts_alerts,
+    parts_city,
+    parts_indices,
+    parts_meters,
+    parts_site,
+    shell,
+)
 from dashboards.console.chart_load import load_curve
 from dashboards.console.chart_quota import burn_down
 from dashboards.console.page_fleet import register_fleet
@@ -102,6 +109,7 @@ def _site(screen: Screen[SitePage], t: Words) -> None:
             if screen.view.site.quota_month_kwh:
                 screen.chart(lambda view: _burn_down(view, t))
         screen.html(lambda view: parts_site.intensity(view, t), "panel")
+    screen.html(lambda view: parts_indices.indices(view, t))
     screen.html(lambda view: parts_meters.meters(view, t), "panel")
 
 

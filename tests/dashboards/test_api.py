@@ -68,6 +68,17 @@ def test_days_curve_running_fleet_quotas_verdicts_and_sites(console):
     assert rows(console, "/api/v1/rejects") == []
 
 
+def test_indices_by_period_of_sites_and_meters(console):
+    span = "from=2026-11-21&to=2026-11-23"
+    told = rows(console, f"/api/v1/indices?{span}&period=day&site=luohu-hotel")
+    assert [row["day"] for row in told] == ["2026-11-21", "2026-11-22"]
+    assert {row["subject_id"] for row in told} == {"luohu-hotel"}
+    assert all(0 < row["load_factor"] < 1 for row in told)
+    assert len(rows(console, f"/api/v1/indices?{span}")) == 14
+    assert get(console, f"/api/v1/indices?{span}&meter=nobody")[0] == 404
+    assert get(console, "/api/v1/indices?from=2026-11-23&to=2026-11-23")[0] == 422
+
+
 def test_an_alert_is_read_acknowledged_once_and_refused_the_second_time(console):
     assert [row["alert_id"] for row in rows(console, "/api/v1/alerts?severity=critical")] == [
         "A-0001", "A-0002",
