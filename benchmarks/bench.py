@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).parent
-PARTS = ("step", "mqtt", "modbus", "buses", "history", "edge", "collect")
+PARTS = ("step", "sums", "mqtt", "modbus", "buses", "history", "edge", "collect")
 BUDGETS = {
     "step_readings_per_s": (1_000_000, "at least 1 M readings/s"),
     "array_readings_durable_per_s": (100_000, "at least 100,000 readings/s"),
@@ -26,6 +26,8 @@ BUDGETS = {
 }
 """Figure -> least value and its words."""
 CEILINGS = {
+    "sums_close_block_ms": (10.0, "within 10 ms for a block of 10,000 meters"),
+    "sums_revise_row_ms": (1.0, "within 1 ms for a revised row"),
     "replay_hour_s": (10.0, "below 10 s for an hour of 10,000 meters"),
     "read_hour_of_trickle_s": (10.0, "below 10 s for an hour of 10,000 meters"),
     "live_wait_during_catch_up_max_s": (5.0, "live readings within seconds"),

@@ -9,25 +9,13 @@ from datetime import date
 from enum import StrEnum
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from collector.dlt645.items import DEFAULT, ITEMS
+from collector.placing import Placed
+from collector.strict import Identifier, Strict, Text
 
-Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-"""Letters, digits, dot, dash and underscore: safe in a topic, a path and a URL."""
-
-
-class Strict(BaseModel):
-    """A settings model: unknown keys are refused, values never change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class Text(Strict):
-    """A label in both languages of the screens."""
-
-    zh: str
-    en: str
+__all__ = ["Identifier", "Strict", "Text"]  # most models are built on them and import them here
 
 
 class Begins(Strict):
@@ -185,9 +173,12 @@ class Meter(Strict):
 
     id: Identifier
     name: Text | None = None
-    role: Literal["main", "sub", "weather"] = "main"
-    """Main meters add up to the site; sub-meters lie behind one and are never added to it. A
-    weather station measures no electricity; any site may hold it."""
+    role: Literal["main", "sub", "export", "generation", "charge", "discharge", "weather"] = "main"
+    """Main meters add up to the site; sub-meters lie behind one and are never added to it. The
+    import register of the next four counts energy to the grid, from generation, into and out of
+    storage: a meter of both directions is two meters here. A weather station measures none."""
+    behind: Identifier | None = None
+    """The meter a sub-meter lies behind; None: the site's main meters together."""
     source: Source = MqttSource()
     rated_power_kw: Annotated[float, Field(gt=0)] | None = None
     """Greatest power the connection can carry; bounds what a counter may gain between readings."""
@@ -259,7 +250,7 @@ class Supply(Begins):
         return self
 
 
-class Site(Strict):
+class Site(Placed):
     """用电单位: a factory, a shop, a hotel, a restaurant."""
 
     id: Identifier

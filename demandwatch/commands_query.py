@@ -7,6 +7,7 @@ import typer
 
 from demandwatch import query
 from demandwatch.options import Config, fail, loaded
+from demandwatch.query_sums import Per
 from processors.indices import Length
 
 
@@ -23,6 +24,16 @@ def query_(
     period: Annotated[
         Length, typer.Option(help="Of indices, weekdays, year-on-year, typical-days, quality, ...")
     ] = Length.MONTH,
+    group: Annotated[
+        str,
+        typer.Option(
+            help="Of sums: [b]site[/], [b]park[/], [b]district[/], [b]industry[/] (GB/T 4754 "
+            "division), [b]city[/], [b]label:KEY[/] or [b]virtual[/] (meters by formula)."
+        ),
+    ] = "district",
+    per: Annotated[
+        Per, typer.Option(help="Of sums and balance: 15-minute blocks or local days.")
+    ] = Per.BLOCK,
     format_: Annotated[query.Format, typer.Option("--format")] = query.Format.TABLE,
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
 ) -> None:
@@ -37,7 +48,9 @@ def query_(
     meters. A figure that rests on too little is empty, and its reason says why.
     """
     settings = loaded(config)
-    asked = query.Question(tuple(meter or ()), tuple(site or ()), start, end, as_of, period)
+    asked = query.Question(
+        tuple(meter or ()), tuple(site or ()), start, end, as_of, period, group, per
+    )
     try:
         query.write(query.ask(table, asked, settings), format_, out, table)
     except (OSError, ValueError) as error:

@@ -47,6 +47,11 @@ def crosscheck(
             owners[meter.id] = site.id
             faults += _address(meter, place, addresses)
             faults += _source(meter, place, collector, profiles, main)
+        for virtual in site.virtual:
+            if virtual.id in owners:
+                problem = f"{virtual.id} is also a meter of site {owners[virtual.id]}"
+                faults.append(Fault(*place, "virtual.id", problem, "an id of its own"))
+            owners[virtual.id] = site.id
     return faults
 
 

@@ -15,7 +15,8 @@ import polars as pl
 from alerting.ledger import Ledger
 from collector.clock import Clock
 from collector.rejects import Rejects
-from demandwatch import query_fleet, query_indices
+from demandwatch import query_fleet, query_indices, query_sums
+from demandwatch.query_sums import Per
 from demandwatch.settings import Configuration
 from demandwatch.table import show
 from processors.history.store import History
@@ -45,6 +46,8 @@ class Table(StrEnum):
     TYPICAL_DAYS = "typical-days"
     DURATION = "duration"
     QUALITY = "quality"
+    SUMS = "sums"
+    BALANCE = "balance"
 
 
 class Format(StrEnum):
@@ -70,6 +73,10 @@ class Question:
     """Answer with what was known then."""
     period: Length = Length.MONTH
     """Of the tables told by period: load indices and their kin, power quality."""
+    group: str = "district"
+    """Of sums: park, district, industry, city, site, label:KEY or virtual."""
+    per: Per = Per.BLOCK
+    """Of sums and balances."""
 
 
 class BadQuestionError(ValueError):
@@ -103,6 +110,8 @@ class _Desk:
             Table.REJECTS: self._rejects,
             Table.GAPS: self._gaps,
             Table.QUALITY: self._quality,
+            Table.SUMS: self._sums,
+            Table.BALANCE: self._balance,
         }
         return answers[table]() if table in answers else self._load(table)
 
@@ -133,6 +142,15 @@ class _Desk:
         end = self._instant(self._q.end, datetime(2200, 1, 1, tzinfo=UTC))
         as_of = self._instant(self._q.as_of, None)
         return self._history().intervals(start, end, self._meters, as_of)
+
+    def _sums(self) -> pl.DataFrame:
+        if self._meters is not None:
+            raise BadQuestionError("sums are of whole groups: leave out --meter and --site")
+        return query_sums.sums(self._intervals(), self._config, self._q.group, self._q.per)
+
+    def _balance(self) -> pl.DataFrame:
+        found = query_sums.balances(self._intervals(), self._config, self._q.per)
+        return found.filter(pl.col("site_id").is_in(self._sites()))
 
     def _by_day(self, read: Callable[..., pl.DataFrame]) -> pl.DataFrame:
         start = self._day(self._q.start, date(2000, 1, 1))
@@ -230,6 +248,11 @@ class _Desk:
 
 TO_PEOPLE: dict[Table, tuple[str, ...]] = {
     Table.FLEET: ("meter_id", "state", "heard_at", "success_hour", "response_ms", "reasons_en"),
+    Table.SUMS: (
+        *("group_id", "start", "energy_kwh", "demand_kw", "max_demand_kw"),
+        *("consumption_kwh", "coverage_count", "coverage_kw", "estimated_share"),
+        *("meter_id", "coverage", "quality"),
+    ),
     Table.GAPS: ("gap_id", "meter_id", "start", "end", "cause", "energy_kwh", "method"),
     **{Table(name): columns for name, columns in query_indices.TO_PEOPLE.items()},
 }
@@ -244,7 +267,7 @@ def write(frame: pl.DataFrame, form: Format, out: Path | None, table: Table | No
     """
     if form is Format.TABLE and out is None:
         chosen = TO_PEOPLE.get(table) if table else None
-        show(frame.select(chosen) if chosen else frame)
+        show(frame.select(one for one in chosen if one in frame.columns) if chosen else frame)
         return
     flat = frame.with_columns(pl.col(pl.List(pl.String)).list.join(" "))
     buffer = io.BytesIO()

@@ -1,11 +1,13 @@
 """The site files of a folder, read and checked one by one."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from collector.site import Site
-from collector.yamlfile import Fault, faults_of, load_yaml
+from collector.formula import parse
+from collector.site import Meter, Site
+from collector.yamlfile import Fault, Lines, faults_of, load_yaml
 from demandwatch.crosscheck import Place
 
 
@@ -31,6 +33,36 @@ def load_sites(folder: Path, faults: list[Fault]) -> tuple[tuple[Site, ...], lis
             except ValidationError as error:
                 faults += faults_of(error, file, loaded.lines, ("sites", index), Site)
                 continue
+            faults += _figures(site, file, loaded.lines, index)
             places.append((file, loaded.lines.get(("sites", index), 0)))
             found.append(site)
     return tuple(found), places
+
+
+def _figures(site: Site, file: Path, lines: Lines, index: int) -> Iterator[Fault]:
+    """Check which meters virtual meters are made of, and which meters others lie behind."""
+    known = sorted(one.id for one in site.meters if one.role != "weather")
+    allowed = f"meters of {site.id}: {', '.join(known)}"
+    for place, virtual in enumerate(site.virtual):
+        line = lines.get(("sites", index, "virtual", place, "formula"), 0)
+        key = f"sites.{index}.virtual.{place}.formula"
+        for term in parse(virtual.formula):
+            if term.meter_id not in known:
+                yield Fault(file, line, key, f"no meter {term.meter_id!r}", allowed)
+    for place, meter in enumerate(site.meters):
+        if meter.behind is not None and not _upstream(site, meter):
+            line = lines.get(("sites", index, "meters", place, "behind"), 0)
+            key = f"sites.{index}.meters.{place}.behind"
+            yield Fault(file, line, key, f"no main or sub-meter {meter.behind!r}", allowed)
+
+
+def _upstream(site: Site, meter: Meter) -> bool:
+    """Tell whether the chain of meters above `meter` ends, and only subs have one."""
+    above = {one.id: one for one in site.meters if one.role in {"main", "sub"}}
+    seen = {meter.id}
+    while meter.behind is not None:
+        if meter.role != "sub" or meter.behind not in above or meter.behind in seen:
+            return False
+        seen.add(meter.behind)
+        meter = above[meter.behind]
+    return True

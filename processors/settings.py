@@ -116,6 +116,15 @@ class IndexSettings(Strict):
     """Least share of a period's blocks that must hold a reading of a power-quality quantity."""
 
 
+class BalanceSettings(Strict):
+    """When the loss between a meter and those behind it is a clue."""
+
+    tolerance: Annotated[float, Field(gt=0, le=1)] = 0.05
+    """Greatest loss as share of the energy above. 5 % is practice, no standard's figure."""
+    least_kwh: Annotated[float, Field(ge=0)] = 1.0
+    """Losses (kWh) up to this are never a clue: the steps of registers."""
+
+
 class ProcessorsSettings(Strict):
     """What the understanding stage may be told."""
 
@@ -129,3 +138,4 @@ class ProcessorsSettings(Strict):
     fleet: FleetSettings = FleetSettings()
     tariff: TariffSettings = TariffSettings()
     indices: IndexSettings = IndexSettings()
+    balance: BalanceSettings = BalanceSettings()
