@@ -15,7 +15,7 @@ from collector.reason import Reason
 from collector.sources import filecells, fileclock
 from collector.sources.filefaults import Sieve
 from collector.sources.fileruns import Runs
-from collector.sources.filetable import WORKBOOKS, Piece, pieces
+from collector.sources.filetable import PIECE_CELLS, WORKBOOKS, Piece, pieces
 
 NO_ID = "0000000"
 """Import id of a file that is read and not imported."""
@@ -38,6 +38,8 @@ class FileReader:
     one_meter: str
     import_id: str = NO_ID
     around: Around | None = None
+    cells: int = PIECE_CELLS
+    """Cells read at a time."""
     sieve: Sieve = field(default_factory=Sieve)
     done: float = 0.0
     """Share of the file worked up, 0..1."""
@@ -58,7 +60,7 @@ class FileReader:
             names.sort(key=lambda name: name != COUNTERS[0])
             self._runs = Runs(names, timedelta(minutes=every))
         unclear: list[pl.DataFrame] = []
-        for number, piece in enumerate(pieces(self.path, self.mapping)):
+        for number, piece in enumerate(pieces(self.path, self.mapping, self.cells)):
             rows, doubled = self._placed(piece, first=number == 0)
             if piece.whole:
                 rows = pl.concat([rows, self._twice(doubled)])

@@ -14,7 +14,8 @@ from collector.sources.filefaults import FileError
 
 PIECE_CELLS = 2_000_000
 """Cells worked on at a time; bounds the memory of an import whatever the file's size."""
-_TEXT_CHARS = 8_000_000
+CHARS_A_CELL = 4
+"""Of a text file: 2 million cells are read as 8 million characters."""
 _LONGEST_RECORD = 64_000_000  # characters; a quotation mark that is never closed ends here
 WORKBOOKS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _BOM = "\ufeff"
@@ -36,8 +37,13 @@ class Piece:
     """This piece is the whole file."""
 
 
-def pieces(path: Path, mapping: FileMapping) -> Iterator[Piece]:
+def pieces(path: Path, mapping: FileMapping, cells: int = PIECE_CELLS) -> Iterator[Piece]:
     """Read a table; at least one piece, which may have no rows.
+
+    Args:
+        path: the file; its ending says what it is.
+        mapping: how a text is set, or which sheet is meant.
+        cells: about how many are read at a time.
 
     Raises:
         FileError: it is no table, or none of this mapping's.
@@ -45,11 +51,11 @@ def pieces(path: Path, mapping: FileMapping) -> Iterator[Piece]:
     kind = path.suffix.lower()
     try:
         if kind == ".parquet":
-            yield from _told(_parquet(path))
+            yield from _told(_parquet(path, cells))
         elif kind in WORKBOOKS:
-            yield from _told(_workbook(path, mapping))
+            yield from _told(_workbook(path, mapping, cells))
         else:
-            yield from _told(_text(path, mapping))
+            yield from _told(_text(path, mapping, CHARS_A_CELL * cells))
     except OSError as error:
         raise FileError(f"{path}: {error.strerror or error}") from error
 
@@ -66,12 +72,12 @@ def _told(read: Iterator[Piece]) -> Iterator[Piece]:
     yield from read
 
 
-def _parquet(path: Path) -> Iterator[Piece]:
+def _parquet(path: Path, at_once: int) -> Iterator[Piece]:
     try:
         lazy = pl.scan_parquet(path)
         names = lazy.collect_schema().names()
         total = lazy.select(pl.len()).collect().item()
-        size = max(PIECE_CELLS // max(len(names), 1), 1)
+        size = max(at_once // max(len(names), 1), 1)
         for first in range(0, max(total, 1), size):
             rows = lazy.slice(first, size).collect()
             line = pl.int_range(first + 1, first + rows.height + 1, dtype=pl.Int64)
@@ -87,7 +93,7 @@ def _free(name: str, taken: list[str]) -> str:
     return name
 
 
-def _workbook(path: Path, mapping: FileMapping) -> Iterator[Piece]:
+def _workbook(path: Path, mapping: FileMapping, at_once: int) -> Iterator[Piece]:
     try:
         book = fastexcel.read_excel(path)
         sheet = _sheet(book.sheet_names, mapping.sheet, path)
@@ -104,7 +110,7 @@ def _workbook(path: Path, mapping: FileMapping) -> Iterator[Piece]:
         raise FileError(f"{path}, sheet {sheet}: there are no headings; see skip_lines")
     named = _headed([str(one) for one in body.row(0)[1:]])
     rows = body.slice(1).rename(dict(zip(body.columns[1:], named, strict=True)))
-    size = max(PIECE_CELLS // rows.width, 1)
+    size = max(at_once // rows.width, 1)
     for first in range(0, max(rows.height, 1), size):
         yield Piece(rows.slice(first, size), _no_torn(), min((first + size) / (rows.height + 1), 1))
 
@@ -120,7 +126,7 @@ def _sheet(names: list[str], wanted: str, path: Path) -> str:
     return names[0]
 
 
-def _text(path: Path, mapping: FileMapping) -> Iterator[Piece]:
+def _text(path: Path, mapping: FileMapping, chars: int) -> Iterator[Piece]:
     """Read a CSV file in pieces cut between lines."""
     with path.open("rb") as raw:
         size = max(path.stat().st_size, 1)
@@ -128,9 +134,9 @@ def _text(path: Path, mapping: FileMapping) -> Iterator[Piece]:
         text = io.TextIOWrapper(raw, encoding=encoding)
         line, rest, names, last = 1, "", None, False
         try:
-            part = text.read(_TEXT_CHARS).removeprefix(_BOM)
+            part = text.read(chars).removeprefix(_BOM)
             while not last:
-                ahead = text.read(_TEXT_CHARS)
+                ahead = text.read(chars)
                 last = not ahead
                 whole, rest = _cut(rest + part, last=last, line=line)
                 part = ahead
