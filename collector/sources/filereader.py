@@ -15,6 +15,7 @@ from collector.reason import Reason
 from collector.sources import filecells, fileclock
 from collector.sources.filefaults import Sieve
 from collector.sources.fileruns import Runs
+from collector.sources.fileseen import Seen
 from collector.sources.filetable import PIECE_CELLS, WORKBOOKS, Piece, pieces
 
 NO_ID = "0000000"
@@ -44,8 +45,7 @@ class FileReader:
     done: float = 0.0
     """Share of the file worked up, 0..1."""
     _runs: Runs | None = None
-    _newest: pl.DataFrame | None = None
-    _seen: list[pl.Series] = field(default_factory=list)
+    _seen: Seen = field(default_factory=lambda: Seen(timedelta()))
 
     def frames(self) -> Iterator[pl.DataFrame]:
         """Yield READING rows piece by piece, each by time, then meter.
@@ -59,6 +59,7 @@ class FileReader:
             names = [one.quantity for one in self.mapping.values]
             names.sort(key=lambda name: name != COUNTERS[0])
             self._runs = Runs(names, timedelta(minutes=every))
+            self._seen = Seen(timedelta(minutes=every))
         unclear: list[pl.DataFrame] = []
         for number, piece in enumerate(pieces(self.path, self.mapping, self.cells)):
             rows, doubled = self._placed(piece, first=number == 0)
@@ -95,7 +96,7 @@ class FileReader:
             rows, pl.struct(*KEY).is_first_distinct(), Reason.DUPLICATE_KEY, self._figure()
         )
         if not whole:
-            rows = self._unseen(rows)
+            rows = self._seen.fresh(rows, self.sieve, self.mapping.values[0].quantity)
         if self._runs is None:
             form = pl.lit(int(Form.REGISTER)).alias("form")
             made = rows.select(*KEY, form, *(one.quantity for one in self.mapping.values))
@@ -118,24 +119,6 @@ class FileReader:
 
     def _figure(self) -> pl.Expr:
         return pl.col(self.mapping.values[0].quantity)
-
-    def _unseen(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Refuse what an earlier piece has told already; costs 8 bytes a row of the file."""
-        hashes = rows.select(pl.struct(*KEY).hash().alias("hash"))["hash"]
-        marked = rows.with_columns(hashes)
-        if self._newest is not None and rows.height:
-            newest = marked.join(self._newest, on="meter_id", how="left", maintain_order="left")
-            if (newest["measured_at"] <= newest["newest"]).any():
-                again = hashes.is_in(pl.concat(self._seen).implode())
-                marked = marked.with_columns((~again).alias("fresh"))
-                marked = self.sieve.keep(
-                    marked, pl.col("fresh"), Reason.DUPLICATE_KEY, self._figure()
-                ).drop("fresh")
-        self._seen.append(marked["hash"])
-        fresh = marked.group_by("meter_id").agg(pl.col("measured_at").max().alias("newest"))
-        both = fresh if self._newest is None else pl.concat([self._newest, fresh])
-        self._newest = both.group_by("meter_id").agg(pl.col("newest").max())
-        return marked.drop("hash")
 
     def _beside(self, rows: pl.DataFrame) -> pl.DataFrame:
         if self.around is None or self._runs is None or rows.is_empty():

@@ -50,7 +50,7 @@ class World:
     count: int = 0
     upon: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def take(self, first, values, minutes=15):
+    def take(self, first, values, minutes=15, random=None, cells=2_000_000):
         """Import one value an interval from interval number `first`; None: an empty cell."""
         self.count += 1
         step = timedelta(minutes=minutes)
@@ -58,11 +58,15 @@ class World:
             f"{START + k * step:%Y-%m-%d %H:%M},{'' if wh is None else wh}"
             for k, wh in enumerate(values, first)
         ]
+        if random is not None:
+            random.shuffle(lines)
         path = self.folder / f"{self.count}.csv"
         path.write_text("\n".join(["t,wh", *lines]))
         name = f"{self.count:07x}"
         now = NOW + timedelta(minutes=self.count)
-        reader = reader_of(path, mapping(minutes), now, import_id=name, around=self.around)
+        reader = reader_of(
+            path, mapping(minutes), now, import_id=name, around=self.around, cells=cells
+        )
         self.rows = pl.concat([self.rows, *(conform(frame) for frame in reader.frames())])
         self.upon[name] = reader.continued
         return name, reader.sieve.counts
@@ -138,6 +142,31 @@ def test_parts_in_any_order_equal_the_whole(tmp_path, values, cuts, random):
     expected = approx(dict(enumerate(values)))
     assert world.energies() == expected
     assert whole.energies() == expected
+
+
+@RELAXED
+@given(VALUES, VALUES, st.integers(2, 40), st.randoms(use_true_random=False))
+def test_lines_in_any_order_and_pieces_of_any_size_equal_the_whole(
+    tmp_path, before, values, cells, random
+):
+    world = World(tmp_path)
+    world.take(3, before)
+    _, refused = world.take(0, values, random=random, cells=cells)
+    assert not refused
+    told = dict(enumerate(before, 3)) | {
+        k: wh for k, wh in enumerate(values) if wh is not None or k < 3
+    }
+    assert world.energies() == approx(told)
+
+
+def test_intervals_that_overlap_are_found_however_far_apart_their_lines_are(tmp_path):
+    shifted = [f"2025-01-{d:02} 10:00,1" for d in range(1, 29)] + ["2025-01-02 10:07,50"]
+    path = tmp_path / "file.csv"
+    path.write_text("\n".join(["t,wh", *shifted, *shifted[:2]]))
+    reader = reader_of(path, mapping(), NOW, cells=20)
+    frames = list(reader.frames())
+    assert len(frames) > 4
+    assert reader.sieve.counts == {"overlapping_interval": 1, "duplicate_key": 2}
 
 
 def register(first, count):
