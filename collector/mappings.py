@@ -1,5 +1,6 @@
 """File mapping profiles: how the columns of a CSV, Excel or Parquet file become readings."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -81,6 +82,8 @@ class FileMapping(Strict):
     """Id of the meter, for `one_meter`; the import may name another."""
     meter_column: str = ""
     """Column of meter ids, for `meter_a_row`."""
+    meter_ids: Mapping[str, Identifier] = {}
+    """Meter ids by what the file calls the meters, where that is something else."""
     ignore_columns: tuple[str, ...] = ()
     """Columns that are no meter, for `meter_a_column`, e.g. remarks."""
     encoding: Literal["utf-8", "gb18030", "utf-16"] = "utf-8"

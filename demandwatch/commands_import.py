@@ -32,6 +32,10 @@ Meter = Annotated[
 ]
 
 
+_SHOWN = ("id", "file", "finished_at", "readings", "refused", "undone_at")
+"""Columns of --list that people read; machines get all."""
+
+
 class Form(StrEnum):
     """How the list of refused lines, or of imports, is written."""
 
@@ -78,7 +82,9 @@ def import_(
     try:
         with closing(Importer(settings, clock)) as importer:
             if list_:
-                query.write(importer.imports.all(), query.Format(form.value), report)
+                table = importer.imports.all()
+                told = table.select(_SHOWN) if form is Form.TABLE else table
+                query.write(told, query.Format(form.value), report)
                 return
             if undo:
                 _withdraw(importer, undo)

@@ -52,10 +52,12 @@ def long(
         tall = renamed.unpivot(
             names, index=index, variable_name="meter_id", value_name=mapping.values[0].quantity
         )
-        return tall.with_columns(pl.col("meter_id").alias("column"))
+        return tall.with_columns(
+            pl.col("meter_id").alias("column"), _named(pl.col("meter_id"), mapping)
+        )
     meter = pl.col(mapping.meter_column) if mapping.meter_column else pl.lit(one_meter)
     values = (pl.col(one.column).alias(one.quantity) for one in mapping.values)
-    named = meter.cast(pl.String).str.strip_chars().alias("meter_id")
+    named = _named(meter.cast(pl.String).str.strip_chars(), mapping)
     tall = rows.select("line", named, *when, *values)
     if known is None:
         return tall
@@ -63,6 +65,11 @@ def long(
     heading = pl.lit(mapping.meter_column).alias("column")
     tall = tall.with_columns(heading)
     return sieve.keep(tall, mine, Reason.UNKNOWN_METER, pl.col("meter_id")).drop("column")
+
+
+def _named(told: pl.Expr, mapping: FileMapping) -> pl.Expr:
+    """Return the id of the meter of what the file calls it."""
+    return told.replace(dict(mapping.meter_ids)).alias("meter_id")
 
 
 def _present(rows: pl.DataFrame, wanted: list[str]) -> None:
@@ -88,14 +95,15 @@ def _meters(
     names = [name for name in rows.columns if name not in other]
     blank = [n for n in names if n.startswith("column #") and _blank(rows[n])]
     names = [name for name in names if name not in blank]
-    allowed = set(names if known is None else known)
-    strange = [name for name in names if name not in allowed]
+    ids = {name: mapping.meter_ids.get(name, name) for name in names}
+    allowed = set(ids.values() if known is None else known)
+    strange = [name for name in names if ids[name] not in allowed]
     if strange and first:
         told = pl.DataFrame({"meter_id": strange, "column": strange}).with_columns(
             pl.lit(mapping.skip_lines + 1).alias("line"), pl.lit("").alias("stamp")
         )
         sieve.refuse(told, pl.lit(Reason.UNKNOWN_METER.value), pl.col("column"))
-    return [name for name in names if name in allowed]
+    return [name for name in names if ids[name] in allowed]
 
 
 def _blank(column: pl.Series) -> bool:
