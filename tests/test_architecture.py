@@ -65,6 +65,11 @@ def _body_lines(node):
     return node.end_lineno - node.lineno + 1 - doc
 
 
+def test_no_two_test_files_have_one_name():
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_each_third_party_client_has_its_one_user():
     users = {name: set() for name in ONE_USER}
     for path in sources():
