@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import polars as pl
 
+from collector.imported import standing
 from collector.reading import UTC_US
 from processors.book import Book
 from processors.gaps import Registers, silent
@@ -54,6 +55,8 @@ class Method(StrEnum):
     SPREAD = "spread"
     UNSTATED = "unstated"
     LATE_DATA = "late_data"
+    WITHDRAWN = "withdrawn"
+    """The reading that ended it was withdrawn (an import undone): it is no gap any more."""
 
 
 class Change(StrEnum):
@@ -92,6 +95,7 @@ def settle(
         now: stamps the changes.
         looked: when the open gaps were last seen to be open.
     """
+    readings = standing(readings)
     registers = Registers.of(readings, book)
     found, known = _within(spans, registers.holes()), _within(spans, known)
     pairs = _pairs(known, found)
@@ -213,21 +217,27 @@ def _recovered(
     gone: pl.DataFrame, ends: pl.DataFrame, registers: Registers, now: datetime
 ) -> pl.DataFrame:
     """Late readings filled these gaps: state their measured energy over their widest span."""
-    spans = gone.drop("end").join(ends, on="gap_id", how="left")
-    spans = spans.with_columns(pl.col("end").fill_null(pl.col("start")))
+    spans = gone.rename({"end": "was"}).join(ends, on="gap_id", how="left")
+    spans = spans.with_columns(
+        pl.coalesce("end", "was", "start").alias("end"), filled=pl.col("end").is_not_null()
+    )
     gained = registers.gained(spans.select("meter_id", "start", "end"))
     stamp, nothing = pl.lit(now, dtype=UTC_US), pl.lit(None, dtype=UTC_US)
     return spans.with_columns(
-        gained.alias("energy_kwh"),
+        pl.when("filled").then(gained).alias("energy_kwh"),
         nothing.alias("missing_from"),
         nothing.alias("missing_to"),
-        stamp.alias("recovered_at"),
+        pl.when("filled").then(stamp).alias("recovered_at"),
         stamp.alias("changed_at"),
         pl.col("closed_at").fill_null(stamp),
         pl.lit(State.CLOSED.value).alias("state"),
-        pl.lit(Method.LATE_DATA.value).alias("method"),
-        pl.lit(Change.RECOVERED.value).alias("change"),
+        _either(Method.LATE_DATA, Method.WITHDRAWN).alias("method"),
+        _either(Change.RECOVERED, Change.ALTERED).alias("change"),
     )
+
+
+def _either(filled: StrEnum, else_: StrEnum) -> pl.Expr:
+    return pl.when("filled").then(pl.lit(filled.value)).otherwise(pl.lit(else_.value))
 
 
 def _heard_again(

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import polars as pl
 
+from collector.imported import standing
 from collector.reading import UTC_US
 from processors.blocks import limits_of
 from processors.book import Book
@@ -50,11 +51,12 @@ class Registers:
 
     @classmethod
     def of(cls, readings: pl.DataFrame, book: Book) -> "Registers":
-        """Build them from READING rows in any order; meters unknown to the book are left out.
+        """Build them from READING rows in any order.
 
-        The columns of the key, and energy_import_kwh, are enough.
+        Meters unknown to the book and what was withdrawn are left out. The columns of the key, and
+        energy_import_kwh, are enough.
         """
-        samples = arrange(code_of(to_samples(readings), book))
+        samples = arrange(code_of(standing(to_samples(readings)), book))
         has = ~np.isnan(samples.energy)
         code, t, broken = samples.code[has], samples.t[has], breaks(samples.origin[has])
         return cls(build(code, t, samples.energy[has], limits_of(book), broken), book)

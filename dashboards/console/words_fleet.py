@@ -35,6 +35,7 @@ FLEET_WORDS: dict[str, tuple[str, str]] = {
     "method": ("方式", "Method"),
     "method_spread": ("示值差均摊", "spread evenly"),
     "method_unstated": ("示值复位，不可知", "register reset: not known"),
+    "method_withdrawn": ("数据已撤销", "data withdrawn"),
     "method_late_data": ("迟到数据补齐", "late data"),
     "gap_open": ("未结", "open"),
     "gap_closed": ("已结", "closed"),

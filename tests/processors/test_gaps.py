@@ -193,6 +193,17 @@ def test_a_gateway_that_catches_up_slowly_keeps_one_gap():
     assert set(one.told) == {Change.OPENED, Change.NARROWED, Change.RECOVERED}
 
 
+def test_a_gap_whose_end_was_withdrawn_is_not_called_recovered():
+    one = Book()
+    one.take(pl.concat([rows(range(10)), rows(range(100, 110))]))
+    span = one.active().select("meter_id", low="missing_from", high="missing_to")
+    left = rows(range(10))  # the import that brought the others was undone
+    marks = one.stream.state.marks
+    changed = settle(one.active(), span, left, marks, BOOK, at(120)).row(0, named=True)
+    assert (changed["method"], changed["recovered_at"]) == ("withdrawn", None)
+    assert (changed["energy_kwh"], changed["missing_from"]) == (None, None)
+
+
 def test_two_meters_do_not_touch_one_another():
     one = Book()
     one.take(pl.concat([rows(range(10)), rows(range(10), "b")]))
