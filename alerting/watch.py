@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from threading import Event
 from zoneinfo import ZoneInfo
 
@@ -15,16 +15,18 @@ from collector.reading import UTC_US
 from collector.site import Site
 from processors.book import Book
 from processors.history.store import History
-from processors.intensity import Period
+from processors.intensity import Period, mains
 from processors.judge import judge
 from processors.live import Live
 from processors.policy.load import Packs
 from processors.quota import ACCOUNT, accounts, first_day
+from processors.ranges import Range, history_from, learn
 from processors.running import site_running
 from processors.settings import ProcessorsSettings
 from processors.verdict import VERDICT
 
 _IDLE_S = 0.2
+_SITES_AT_ONCE = 500
 
 
 class Watch:
@@ -70,6 +72,7 @@ class Watch:
         self._lock = threading.Lock()
         self._accounts = pl.DataFrame(schema=ACCOUNT)
         self._judged_at: datetime | None = None
+        self._ranges: tuple[date, dict[str, Range]] | None = None
 
     def on_step(self, intervals: pl.DataFrame, live: Live) -> None:
         """Judge newly issued blocks and the blocks that are running."""
@@ -144,7 +147,22 @@ class Watch:
         days = self._history.days(since, now.date() + timedelta(days=2), self._mains)
         tiers = self._settings.quotas.surcharge
         pack = self._packs.surcharge(tiers, now.date()) if tiers else None
-        return accounts(days, self._sites, now, lookback, None, pack)
+        return accounts(days, self._sites, now, lookback, None, pack, ranges=self._learned(now))
+
+    def _learned(self, now: datetime) -> dict[str, Range]:
+        """Return the ranges learned today; a part of the sites at a time: half a year is long."""
+        if self._ranges is None or self._ranges[0] != now.date():
+            lookback = self._settings.quotas.lookback_days
+            held = [one for one in self._sites if one.quota_month_kwh]
+            found: dict[str, Range] = {}
+            for n in range(0, len(held), _SITES_AT_ONCE):
+                some = held[n : n + _SITES_AT_ONCE]
+                meters = [meter for site in some for meter in mains(site)]
+                since = history_from(now.date()) - timedelta(days=1)
+                days = self._history.days(since, now.date() + timedelta(days=1), meters)
+                found |= learn(days, some, now, lookback)
+            self._ranges = (now.date(), found)
+        return self._ranges[1]
 
     def _judge(self, now: datetime) -> pl.DataFrame:
         """Judge the rolling period that ended yesterday; keep what is new."""

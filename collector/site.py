@@ -32,6 +32,19 @@ class Dated(Begins):
     """Who declared it; shown in the evidence."""
 
 
+class Cap(Dated):
+    """A limit on the site's load (负荷限额), e.g. of a notice of orderly use (有序用电); kW."""
+
+    until: date | None = None
+    """First day it no longer binds; None: until the next one's."""
+
+    @model_validator(mode="after")
+    def _later(self) -> "Cap":
+        if self.until is not None and self.until <= self.since:
+            raise ValueError("`until` must be later than `from`")
+        return self
+
+
 Fact = TypeVar("Fact", bound=Begins)
 
 
@@ -268,6 +281,8 @@ class Site(Placed):
     floor_area_m2: DatedValues = ()
     contract_demand_kw: DatedValues = ()
     quota_month_kwh: DatedValues = ()
+    quota_year_kwh: DatedValues = ()
+    cap_kw: Annotated[tuple[Cap, ...], AfterValidator(ordered)] = ()
     supply: Annotated[tuple[Supply, ...], AfterValidator(ordered)] = ()
     """Supply contracts, oldest first; without one there is no bill."""
     production: tuple[Production, ...] = ()

@@ -18,6 +18,7 @@ from dashboards.view_city import City
 from dashboards.view_site import SitePage
 from processors.live import Live
 from processors.quota import burn_down, first_day
+from processors.ranges import history_from
 
 _RESOLVED_SHOWN = 500
 _ACTIVE_SHOWN = 5000
@@ -180,7 +181,8 @@ class Desk:
         lookback, now = self.sources.lookback_days, self.sources.now()
         mains = [one.id for one in site.meters if one.role == "main"]
         until = now.astimezone(ZoneInfo(site.timezone)).date() + timedelta(days=1)
-        days = self.sources.history.days(first_day(month, lookback), until, mains)
+        since = min(first_day(month, lookback), history_from(until))
+        days = self.sources.history.days(since, until, mains)
         return burn_down(days, [site], now, lookback, month)
 
     def _intensities(self, site: Site) -> tuple[view_verdict.Intensity, ...]:

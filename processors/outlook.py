@@ -1,8 +1,8 @@
-"""Where a month's energy is heading: habit by day type, and its bounds. Pure, meters at once.
+"""Where a month's or year's energy is heading: habit by day type, and its error. Pure.
 
 For each meter the mean and the standard deviation s of a full day's energy are taken over the days
-known in the look-back, for working days and rest days apart (Saturday and Sunday rest). Energy not
-yet known (days to come, and gaps) is expected at the mean. Its error over n days has two parts:
+known in the look-back, for working days, rest days and public holidays apart. Energy not yet known
+(days to come, and gaps) is expected at the mean. Its error over n days has two parts:
 
     scatter of each day     n s²
     drift of the level      n² q (A + B) / 3      A weeks of look-back, B = n / 7 weeks ahead
@@ -10,9 +10,9 @@ yet known (days to come, and gaps) is expected at the mean. Its error over n day
 The level is taken as a random walk of variance q a week; (A + B) / 3 is the variance of the mean
 of B weeks of it about the mean of the A weeks before, and q = 3/2 of the mean squared difference of
 successive weekly means. Loads drift (weather, terms, orders): with scatter alone a range meant to
-hold 80 % of the months of real buildings held 27 %; with drift it holds 80 to 85 %. Scatter of
-meters is independent, their drift is taken as common. Bounds are the 10 % and 90 % quantiles of a
-normal distribution.
+hold 80 % of the months of real buildings held 27 %. Scatter of meters is independent, their drift
+is taken as common. How many of these standard errors the range spans is learned from the site's own
+past forecasts (`processors.calibration`).
 """
 
 from collections.abc import Sequence
@@ -23,11 +23,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from processors.calendar import AT_WORK, Calendar, DayType, day_types
 from processors.interval import BLOCK
 
 Floats = NDArray[np.float64]
-Z_90 = 1.2816
-"""90 % quantile of the standard normal distribution."""
 KNOWN_DAY = 0.95
 """Least share of a day that must be known for it to speak for the habit."""
 _BLOCK_US = BLOCK.seconds * 1e6  # a float: 96 blocks would overflow the 32 bits of `blocks`
@@ -49,13 +48,23 @@ class Ground:
     estimated: Floats
     """kWh that is estimated."""
 
-    @property
-    def rest(self) -> NDArray[np.int64]:
-        """Day type of each day: 0 working day, 1 rest day."""
-        return np.array([int(day.weekday() >= 5) for day in self.axis], dtype=np.int64)
+    kinds: NDArray[np.int64]
+    """Type of each day: 0 working day (make-up days too), 1 rest day, 2 public holiday."""
 
 
-def ground(days: pl.DataFrame, meters: Sequence[str], axis: Sequence[date]) -> Ground:
+def kinds_of(axis: Sequence[date], zone: str, calendar: Calendar | None) -> NDArray[np.int64]:
+    """Return the type of each day; where no notice is known, Saturday and Sunday rest."""
+    known = {DayType.REST.value: 1, DayType.HOLIDAY.value: 2} | dict.fromkeys(AT_WORK, 0)
+    types = day_types(axis, zone, calendar)
+    return np.array(
+        [known.get(one, int(day.weekday() >= 5)) for one, day in zip(types, axis, strict=True)],
+        dtype=np.int64,
+    )
+
+
+def ground(
+    days: pl.DataFrame, meters: Sequence[str], axis: Sequence[date], kinds: NDArray[np.int64]
+) -> Ground:
     """Spread DAY rows over meters x days; rows of other meters and days are ignored."""
     index = pl.DataFrame({"meter_id": meters}, schema={"meter_id": pl.String()})
     dates = pl.DataFrame({"day": axis}, schema={"day": pl.Date()})
@@ -90,12 +99,13 @@ def ground(days: pl.DataFrame, meters: Sequence[str], axis: Sequence[date]) -> G
         spread("due", np.nan),
         spread("coverage", 0.0),
         spread("estimated", np.nan),
+        kinds,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Habit:
-    """A full day's energy: means and variances are arrays of meters x (working day, rest day)."""
+    """A full day's energy: arrays of meters x (working day, rest day, holiday)."""
 
     mean: Floats
     """kWh; NaN where there is too little history."""
@@ -110,14 +120,18 @@ class Habit:
 
 
 def habit(known: Ground, window: slice) -> Habit:
-    """Learn the habit from the days of `window`; a type with one day or none takes all days'."""
+    """Learn the habit from the days of `window`.
+
+    A type with one day or none takes all days'; holidays then take the rest days' first.
+    """
     share = known.share[:, window]
     usable = share >= KNOWN_DAY
     full = np.where(usable, known.energy[:, window], 0.0) / np.where(usable, share, 1.0)
-    kinds = known.rest[window]
+    kinds = known.kinds[window]
     every = _moments(full, usable)
-    by_type = [_moments(full, usable & (kinds == kind)) for kind in (0, 1)]
+    by_type = [_moments(full, usable & (kinds == kind)) for kind in (0, 1, 2)]
     chosen = [np.where(own[2] >= 2, own, every) for own in by_type]
+    chosen[2] = np.where(by_type[2][2] >= 2, by_type[2], chosen[1])
     mean, variance = (np.stack([one[n] for one in chosen], axis=1) for n in (0, 1))
     drift = _drift(np.where(usable, full - mean[:, kinds], np.nan))
     days = usable.sum(axis=1).astype(np.int64)
@@ -152,42 +166,62 @@ def _mean(values: Floats) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class Paths:
-    """Energy from the month's start to the end of each day, kWh: arrays of sites x days."""
+class Course:
+    """Cumulated energy of sites x days from the first day of a span."""
 
     known: Floats
+    """kWh."""
     expected: Floats
-    """Known energy, and the habit for what is not; NaN with too little history."""
-    low: Floats
-    high: Floats
+    """kWh: known energy, and the habit for what is not; NaN with too little history."""
+    error: Floats
+    """Standard error of `expected`, kWh."""
 
 
-def paths(known: Ground, of_habit: Habit, month: slice, site: NDArray[np.int64]) -> Paths:
-    """Add up each site's month, day by day.
+def course(
+    known: Ground, of_habit: Habit, span: slice, site: NDArray[np.int64], *, blind: bool = False
+) -> Course:
+    """Add up each site's days from the start of a span.
 
     Args:
         known: what is known.
         of_habit: each meter's habit.
-        month: where the month lies on the axis.
+        span: days on the axis.
         site: index of each meter's site, 0..n without gaps.
+        blind: forecast all days, as if nothing of the span were known.
     """
-    kinds = known.rest[month]
-    energy = np.nan_to_num(known.energy[:, month]).cumsum(axis=1)
-    unknown = 1.0 - known.share[:, month]
+    kinds, share = known.kinds[span], known.share[:, span]
+    energy = np.nan_to_num(known.energy[:, span]).cumsum(axis=1)
+    unknown = np.ones_like(share) if blind else 1.0 - share
     expected = np.where(unknown > 0, unknown * of_habit.mean[:, kinds], 0.0).cumsum(axis=1)
     scatter = np.where(unknown > 0, unknown**2 * of_habit.variance[:, kinds], 0.0).cumsum(axis=1)
     days = unknown.cumsum(axis=1)
     walk = of_habit.drift[:, None] * (of_habit.weeks + days / 7.0) / 3.0
     drift = np.where(days > 0, days * np.sqrt(walk), 0.0)
     energy, expected, scatter, drift = (
-        _by_site(one, site) for one in (energy, expected, scatter, drift)
+        by_site(one, site) for one in (energy, expected, scatter, drift)
     )
-    path, spread = energy + expected, Z_90 * np.sqrt(scatter + drift**2)
-    low = np.maximum.accumulate(np.maximum(path - spread, energy), axis=1)
-    return Paths(energy, path, low, path + spread)
+    return Course(energy, expected if blind else energy + expected, np.sqrt(scatter + drift**2))
 
 
-def _by_site(values: Floats, site: NDArray[np.int64]) -> Floats:
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Energy from the period's start to the end of each day, kWh: arrays of sites x days."""
+
+    known: Floats
+    expected: Floats
+    low: Floats
+    high: Floats
+
+
+def paths(of: Course, multiple: Floats) -> Paths:
+    """Open the range: `multiple` standard errors (sites x days) to either side."""
+    spread = multiple * of.error
+    low = np.maximum.accumulate(np.maximum(of.expected - spread, of.known), axis=1)
+    return Paths(of.known, of.expected, low, of.expected + spread)
+
+
+def by_site(values: Floats, site: NDArray[np.int64]) -> Floats:
+    """Add up meters x days to sites x days."""
     total = np.zeros((int(site.max(initial=-1)) + 1, values.shape[1]))
     np.add.at(total, site, values)
     return total

@@ -1,4 +1,4 @@
-"""ACCOUNT: one row a site and month, the monthly quota's burn-down and where it is heading."""
+"""ACCOUNT: one row a site and month or year, the quota's burn-down and where it is heading."""
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
@@ -8,12 +8,15 @@ import polars as pl
 
 from collector.reading import UTC_US
 from collector.site import Site
+from processors.calendar import Calendar
 from processors.policy.pack import SurchargePack
-from processors.sheet import Sheet, sheets
+from processors.ranges import Ranges
+from processors.sheet import Sheet, Span, Terms, sheets
 from processors.surcharge import surcharge_yuan
 
 ACCOUNT: dict[str, pl.DataType] = {
     "site_id": pl.String(),
+    "kind": pl.String(),
     "month": pl.Date(),
     "start": UTC_US,
     "end": UTC_US,
@@ -36,24 +39,27 @@ ACCOUNT: dict[str, pl.DataType] = {
     "crosses_early": UTC_US,
     "crosses_late": UTC_US,
     "basis_days": pl.Int32(),
+    "range_forecasts": pl.Int32(),
     "reason": pl.String(),
     "surcharge_yuan": pl.Float64(),
     "projected_surcharge_yuan": pl.Float64(),
     "surcharge_pack": pl.String(),
     "surcharge_provenance": pl.String(),
 }
-"""`month` its first local day; `start`/`end` of the month; `at` the instant of the statement.
+"""`kind` month | year, what the quota is for; `month` its first local day; `start`/`end` of it;
+`at` the instant of the statement.
 `energy_kwh` stated so far (null if nothing is), `used_ratio` = energy / quota, `elapsed_ratio`
-share of the month that has passed, `remaining_kwh` negative once crossed. `coverage` 0..1 of the
+share of the span that has passed, `remaining_kwh` negative once crossed. `coverage` 0..1 of the
 time passed that measurement supports; `estimated_share` 0..1 of the energy; `missing_days`
 meter-days (fractions count) without energy in the time passed: the projection fills them,
 `energy_kwh` never.
-`projected_kwh` at the month's end with its 10 % and 90 % bounds. `crossed` energy stated is above
-the quota; `crosses_at` the instant it was or is expected to be, `crosses_early`/`crosses_late` the
-bounds; null: not within the month. `basis_days` days the projection rests on; `reason`
-(`too_little_history`) where there is none. `surcharge_yuan` so far and at the month's projected end
-are simulations (测算) by marginal tiers, null without a surcharge pack or where a tier has no
-published amount."""
+`projected_kwh` at the end with the bounds that hold four cases in five. `crossed` energy stated is
+above the quota; `crosses_at` the instant it was or is expected to be, `crosses_early`/
+`crosses_late` the bounds; null: not within the span. `basis_days` days the projection rests on;
+`range_forecasts` past forecasts the bounds at the end are learned from, 0: too few, a normal
+distribution is taken; `reason` (`too_little_history`) where there is no projection.
+`surcharge_yuan` so far and at the month's projected end are simulations (测算) by marginal tiers,
+null without a surcharge pack, for a year, or where a tier has no published amount."""
 
 BURN_DOWN: dict[str, pl.DataType] = {
     "site_id": pl.String(),
@@ -72,7 +78,7 @@ TOO_LITTLE_HISTORY = "too_little_history"
 
 
 def first_day(month: date, lookback_days: int) -> date:
-    """Return the first local day whose DAY rows `accounts` wants for a month."""
+    """Return the first local day whose DAY rows `accounts` wants for a month or year."""
     return month - timedelta(days=lookback_days)
 
 
@@ -83,21 +89,31 @@ def accounts(
     lookback_days: int = 28,
     month: date | None = None,
     surcharge: SurchargePack | None = None,
+    span: Span = Span.MONTH,
+    calendar: Calendar | None = None,
+    ranges: Ranges | None = None,
 ) -> pl.DataFrame:
-    """State the account of every site that has a monthly quota.
+    """State the account of every site that has a quota of the kind.
 
     Args:
-        days: DAY rows of the main meters from `first_day` on, the running day included.
+        days: DAY rows of the main meters from `first_day` on, the running day included; without
+            `ranges`, from `processors.ranges.history_from` on (with less history the bounds rest
+            on a normal distribution).
         sites: sites without a quota in force are left out.
         now: the instant of the statement.
         lookback_days: history the projection rests on.
-        month: first day of the month; None: the month that is running at each site.
-        surcharge: tiers for the simulation (测算).
+        month: first day of the month or year; None: the one that is running at each site.
+        surcharge: tiers for the simulation (测算), over a monthly quota.
+        span: monthly or yearly quotas.
+        calendar: day types the bureau tells beside the notices.
+        ranges: learned today from a longer history; None: learned from `days`.
 
     Returns:
         ACCOUNT rows, sorted by site.
     """
-    parts = [_statement(one, surcharge) for one in sheets(days, sites, now, lookback_days, month)]
+    terms = Terms(now, lookback_days, month, span, calendar, ranges)
+    tiers = surcharge if span is Span.MONTH else None
+    parts = [_statement(one, terms, tiers) for one in sheets(days, sites, terms)]
     return pl.concat(parts).sort("site_id") if parts else pl.DataFrame(schema=ACCOUNT)
 
 
@@ -107,18 +123,24 @@ def burn_down(
     now: datetime,
     lookback_days: int = 28,
     month: date | None = None,
+    span: Span = Span.MONTH,
+    calendar: Calendar | None = None,
+    ranges: Ranges | None = None,
 ) -> pl.DataFrame:
     """Return the curves behind `accounts`: BURN_DOWN rows sorted by site and day."""
-    parts = [_curves(one) for one in sheets(days, sites, now, lookback_days, month)]
+    terms = Terms(now, lookback_days, month, span, calendar, ranges)
+    parts = [_curves(one) for one in sheets(days, sites, terms)]
     return pl.concat(parts).sort("site_id", "day") if parts else pl.DataFrame(schema=BURN_DOWN)
 
 
-def _statement(sheet: Sheet, surcharge: SurchargePack | None) -> pl.DataFrame:
+def _statement(sheet: Sheet, terms: Terms, surcharge: SurchargePack | None) -> pl.DataFrame:
     quota, expected = sheet.quota, sheet.paths.expected[:, -1]
     figures = sheet.so_far()
     energy = figures["energy_kwh"]
     columns: dict[str, object] = {
         "site_id": [one.id for one in sheet.sites],
+        "kind": [terms.span.value] * len(sheet.sites),
+        "range_forecasts": sheet.forecasts,
         "declared_by": [one.declared_by or None for one in sheet.quotas],
         "quota_kwh": quota,
         "used_ratio": energy / quota,

@@ -1,0 +1,79 @@
+"""A quota's projection in plain Python: one meter, whole days, Saturday and Sunday rest."""
+
+import math
+from datetime import date, timedelta
+from itertools import pairwise
+
+
+def habit(energy: dict[date, float], until: date, lookback: int) -> tuple[list, list, float]:
+    days = [until - timedelta(days=n) for n in range(lookback, 0, -1)]
+    means, variances = [], []
+    for rest in (False, True):
+        own = [energy[day] for day in days if (day.weekday() >= 5) == rest]
+        mean = sum(own) / len(own)
+        means.append(mean)
+        variances.append(sum((one - mean) ** 2 for one in own) / (len(own) - 1))
+    left = [energy[day] - means[day.weekday() >= 5] for day in days]
+    weeks = [sum(left[n : n + 7]) / 7 for n in range(0, lookback, 7)]
+    steps = [(after - before) ** 2 for before, after in pairwise(weeks)]
+    return means, variances, 1.5 * sum(steps) / len(steps)
+
+
+def forecast(energy, until: date, days: int, lookback: int = 28) -> list[tuple[float, float]]:
+    """Return energy and standard error from `until` to the end of each of the next days."""
+    means, variances, drift = habit(energy, until, lookback)
+    found, total, scatter = [], 0.0, 0.0
+    for n in range(1, days + 1):
+        rest = (until + timedelta(days=n - 1)).weekday() >= 5
+        total += means[rest]
+        scatter += variances[rest]
+        walk = n * n * drift * (lookback / 7 + n / 7) / 3
+        found.append((total, math.sqrt(scatter + walk)))
+    return found
+
+
+def multiple(energy, until: date, horizon: int, lookback: int = 28) -> float:
+    """Return how many standard errors hold four of five past forecasts over `horizon` days."""
+    oldest, scores = min(energy), []
+    start = until - timedelta(days=7)
+    while start - timedelta(days=lookback) >= oldest:
+        if start + timedelta(days=horizon) <= until:
+            came = sum(energy[start + timedelta(days=n)] for n in range(horizon))
+            total, error = forecast(energy, start, horizon, lookback)[-1]
+            scores.append(abs(came - total) / error)
+        start -= timedelta(days=7)
+    if len(scores) < 8:
+        return 1.2816
+    return sorted(scores)[min(math.ceil(0.8 * (len(scores) + 1)), len(scores)) - 1]
+
+
+def account(energy, today: date, quota: float) -> dict:
+    """Return a month's account at the first instant of `today`; crossings in days from the 1st."""
+    first = today.replace(day=1)
+    end = (first + timedelta(days=31)).replace(day=1)
+    used, paths, floor = 0.0, {"early": [], "at": [], "late": []}, 0.0
+    for n in range((today - first).days):
+        used += energy[first + timedelta(days=n)]
+        for path in paths.values():
+            path.append(used)
+    floor = used
+    for n, (total, error) in enumerate(forecast(energy, today, (end - today).days), 1):
+        spread = multiple(energy, today, n) * error
+        floor = max(floor, used + total - spread)
+        paths["early"].append(used + total + spread)
+        paths["at"].append(used + total)
+        paths["late"].append(floor)
+    return {
+        "used": used,
+        "bounds": (paths["late"][-1], paths["at"][-1], paths["early"][-1]),
+        "crossings": [crossing(paths[name], quota) for name in ("early", "at", "late")],
+    }
+
+
+def crossing(path: list[float], quota: float) -> float | None:
+    before = 0.0
+    for n, value in enumerate(path):
+        if value > quota:
+            return n + (quota - before) / (value - before)
+        before = value
+    return None
