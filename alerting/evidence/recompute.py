@@ -122,7 +122,7 @@ def _of_quota(material: Material, computed: pl.DataFrame) -> Finding:
 
 
 _EXPECTED = tuple(
-    name for name in ACCOUNT if name.startswith(("projected_", "crosses_", "surcharge_"))
+    name for name in ACCOUNT if name.startswith(("projected_", "crosses_", "surcharge_", "range_"))
 )
 """Columns of ACCOUNT that speak of what has not happened."""
 
