@@ -192,15 +192,21 @@ def duration(
     known = _placed(intervals, zones, span)
     found = known.group_by("meter_id", "timezone", "day").agg(kw, *_RESTS)
     told = _rested(found.join(expected, on=["timezone", "day"]), span)
-    points = pl.DataFrame({"k": range(steps + 1)}, {"k": pl.Int64})
-    n, k = pl.col("blocks").cast(pl.Int64), pl.col("k")
-    rank = ((k * n + steps - 1) // steps - 1).clip(lower_bound=0)
-    rows = told.join(points, how="cross").with_columns(
-        demand_kw=pl.col("ranked").list.get(rank, null_on_oob=True),
-        share=k / steps,
-        hours=k / steps * n * (BLOCK / timedelta(hours=1)),
+    n, ks = pl.col("blocks").cast(pl.Int64), range(steps + 1)
+    ranks = pl.concat_list(_rank(k, n, steps) for k in ks)
+    picked = told.with_columns(
+        demand_kw=pl.col("ranked").list.gather(ranks, null_on_oob=True),
+        share=pl.lit([k / steps for k in ks]),
+    ).drop("ranked")  # before it is exploded: a year's list is long
+    rows = picked.explode("demand_kw", "share").with_columns(
+        hours=pl.col("share") * n * (BLOCK / timedelta(hours=1))
     )
     return _shape(rows.with_columns(_stated("demand_kw")), DURATION).sort(*KEY, "share")
+
+
+def _rank(k: int, n: pl.Expr, steps: int) -> pl.Expr:
+    """Return the place of the ceil(k n / steps)-th of n, counted from 0; 0 for the 0-th."""
+    return ((n * k + steps - 1) // steps - 1).clip(lower_bound=0)
 
 
 def _expected(zones: pl.DataFrame, span: Span) -> pl.DataFrame:
