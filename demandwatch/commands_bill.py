@@ -17,7 +17,7 @@ from demandwatch.settings import Configuration
 from processors.history.store import History
 from processors.intensity import mains
 from processors.policy.load import Packs
-from processors.tariff.bill import bill
+from processors.tariff.bill import bill, month_periods
 from processors.tariff.contract import Rates, next_month
 from processors.tariff.ice import ice_storage
 from processors.tariff.periods import hot_days
@@ -45,6 +45,10 @@ def bill_(
     config: Config,
     site: SiteId,
     month: Month,
+    periods: Annotated[
+        bool,
+        typer.Option("--periods", help="Instead: energy and maximum demand by tariff period."),
+    ] = False,
     as_of: AsOf = None,
     format_: Form = query.Format.TABLE,
     out: Out = None,
@@ -59,16 +63,15 @@ def bill_(
     one is missing the line has its quantity and the reason, and no amount. A month that still runs,
     missing blocks, estimates and days whose heat is not known are told in `notes`. Machine formats
     carry each line's formula and the source of each factor too.
+
+    `--periods` tells energy and maximum demand of each tariff period, with its moment;
+    `lower_bound` where only block demand is known.
     """
     desk = _Desk.open(config, site, as_of)
-    frame = bill(
-        desk.site,
-        month.date(),
-        desk.intervals(month.date()),
-        desk.rates([month.date()]),
-        desk.now,
-    )
-    table = format_ is query.Format.TABLE and out is None
+    first = month.date()
+    state = month_periods if periods else bill
+    frame = state(desk.site, first, desk.intervals(first), desk.rates([first]), desk.now)
+    table = format_ is query.Format.TABLE and out is None and not periods
     _write(frame.select(_SHOWN) if table else frame, format_, out)
 
 

@@ -47,6 +47,18 @@ def bill(
     return _Month.of(site, month.replace(day=1), intervals, rates, now).lines()
 
 
+def month_periods(
+    site: Site, month: date, intervals: pl.DataFrame, rates: Rates, now: datetime
+) -> pl.DataFrame:
+    """Return energy and maximum demand of a site's month by tariff period.
+
+    Arguments as of `bill`. BY_PERIOD rows whose `meter_id` is the site's id: the figures the bill
+    charges, whatever contracts and editions part the month.
+    """
+    held = _Month.of(site, month.replace(day=1), intervals, rates, now)
+    return by_period(held.blocks, held.grid, now)
+
+
 @dataclass(frozen=True, slots=True)
 class _Month:
     """One site and month."""

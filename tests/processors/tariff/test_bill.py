@@ -1,5 +1,6 @@
 """The simulated bill: every line against plain arithmetic, and what it says where it cannot say."""
 
+import os
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
 
@@ -37,7 +38,7 @@ def amounts(frame):
     return {(one["item"], one["period"]): one["amount_yuan"] for one in rows}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "12")), deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from([OCTOBER, JULY]), st.floats(0.0, 1.5))
 def test_every_amount_as_plain_arithmetic_has_it(seed, month, reactive):
     rng = np.random.default_rng(seed)

@@ -1,5 +1,6 @@
 """Tariff periods by month, hour, day type and heat, against the notice told in plain Python."""
 
+import os
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -37,7 +38,7 @@ def test_every_block_of_a_year_as_the_notice_says(zone):
     assert ours.cast(pl.String).to_list() == [guangdong_period(t, zone, hot) for t in times]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "20")), deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 20 * 96), st.floats(20, 40).map(lambda c: round(c, 1))),
