@@ -15,7 +15,7 @@ import polars as pl
 from alerting.ledger import Ledger
 from collector.clock import Clock
 from collector.rejects import Rejects
-from demandwatch import query_fleet, query_indices, query_sums
+from demandwatch import query_fleet, query_indices, query_quotas, query_sums
 from demandwatch.query_sums import Per
 from demandwatch.settings import Configuration
 from demandwatch.table import show
@@ -48,6 +48,7 @@ class Table(StrEnum):
     QUALITY = "quality"
     SUMS = "sums"
     BALANCE = "balance"
+    QUOTAS = "quotas"
 
 
 class Format(StrEnum):
@@ -112,6 +113,7 @@ class _Desk:
             Table.QUALITY: self._quality,
             Table.SUMS: self._sums,
             Table.BALANCE: self._balance,
+            Table.QUOTAS: self._quotas,
         }
         return answers[table]() if table in answers else self._load(table)
 
@@ -176,6 +178,12 @@ class _Desk:
 
     def _fleet(self) -> pl.DataFrame:
         return self._of_meters(query_fleet.fleet(self._config)).sort("meter_id")
+
+    def _quotas(self) -> pl.DataFrame:
+        as_of = self._instant(self._q.as_of, None)
+        day = None if self._q.start is None else self._day(self._q.start, date(2000, 1, 1))
+        history, sites = self._history(), self._sites()
+        return query_quotas.quotas(self._config, history, sites, as_of or self._now(), day, as_of)
 
     def _gaps(self) -> pl.DataFrame:
         start, end = self._instant(self._q.start, None), self._instant(self._q.end, None)
@@ -253,6 +261,7 @@ TO_PEOPLE: dict[Table, tuple[str, ...]] = {
         *("consumption_kwh", "coverage_count", "coverage_kw", "estimated_share"),
         *("meter_id", "coverage", "quality"),
     ),
+    Table.QUOTAS: query_quotas.SHOWN,
     Table.GAPS: ("gap_id", "meter_id", "start", "end", "cause", "energy_kwh", "method"),
     **{Table(name): columns for name, columns in query_indices.TO_PEOPLE.items()},
 }

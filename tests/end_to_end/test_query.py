@@ -24,6 +24,7 @@ TABLES = {
     "fleet": {"meter_id", "site_id", "measured_at", "received_at", "power_kw", "state", "reasons"},
     "gaps": {"gap_id", "meter_id", "start", "end", "state", "cause", "energy_kwh", "method"},
     "indices": {"subject", "subject_id", "period"} | set(INDICES) - {"meter_id"},
+    "quotas": {"site_id", "kind", "used_ratio", "crosses_at", "blocks_above", "kwh_above"},
     "rejects": {"at", "reason", "source", "subject", "excerpt", "count"},
 }
 MAPPING = """\
@@ -51,7 +52,13 @@ def site(name, *meters):
 def program(tmp_path_factory):
     """Two shops, two days; one line of the file is no number."""
     folder = tmp_path_factory.mktemp("query")
-    made = Program.make(folder / "bureau", [site("north", "n-1", "n-2"), site("south", "s-1")])
+    limits = {
+        "quota_month_kwh": [{"from": "2026-01-01", "value": 2000}],
+        "quota_year_kwh": [{"from": "2026-01-01", "value": 50_000}],
+        "cap_kw": [{"from": "2026-03-03", "until": "2026-03-04", "value": 50}],
+    }
+    north = site("north", "n-1", "n-2") | limits
+    made = Program.make(folder / "bureau", [north, site("south", "s-1")])
     made.settings["processors"]["verdicts"] = {"guides": {"retail": "demo-tertiary"}}
     made.write()
     (folder / "mapping.yaml").write_text(MAPPING, encoding="utf-8")
@@ -189,3 +196,25 @@ def test_a_late_correction_is_seen_after_and_not_before(program):
 
 def energy_at(rows, start):
     return rows.row(by_predicate=pl.col("start") == start, named=True)["energy_kwh"]
+
+
+def test_quotas_of_the_month_the_year_and_the_cap(program):
+    rows = ask(program, "quotas", "--from", "2026-03-01").rows_by_key("kind", named=True)
+    assert {key: len(found) for key, found in rows.items()} == {"cap": 1, "month": 1, "year": 1}
+    (month,), (year,), (cap,) = rows["month"], rows["year"], rows["cap"]
+    assert month["energy_kwh"] == pytest.approx(48 * 60)
+    assert (month["crossed"], year["crossed"]) == (True, False)
+    assert year["energy_kwh"] == month["energy_kwh"]
+    # 60 kW from 00:00 to 24:00 local, 10 above the cap
+    assert (cap["blocks_above"], cap["blocks_due"]) == (96, 96)
+    assert (cap["kwh_above"], cap["worst_kw"]) == (pytest.approx(240), pytest.approx(60))
+
+
+def test_who_changes_verdict_under_a_tighter_limit(program):
+    span = ["-c", program.config, "--from", "2026-03-03", "--to", "2026-03-04"]
+    whatif = ["policy", "whatif", *span, "--tighten", "10%", "--format"]
+    assert json.loads(program.call(*whatif, "json", "--sites", "north,south")) == []
+    rows = json.loads(program.call(*whatif, "json", "--all"))
+    assert {one["site_id"] for one in rows} == {"north", "south"}
+    assert all("测算" in one["basis"] and not one["changed"] for one in rows)
+    assert "0 of 2 verdicts change" in program.call(*whatif, "table").decode()
