@@ -1,7 +1,7 @@
 """`demandwatch query quotas`: the accounts of monthly and yearly quotas and of load caps."""
 
 from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -79,7 +79,9 @@ def _caps(
     if not capped:
         return pl.DataFrame(schema=CAP_ACCOUNT)
     zone = ZoneInfo(capped[0].timezone)
-    bounds = [datetime(one.year, one.month, one.day, tzinfo=zone) for one in (month, end)]
+    bounds = [
+        datetime(one.year, one.month, one.day, tzinfo=zone).astimezone(UTC) for one in (month, end)
+    ]
     wide = timedelta(hours=26)  # sites in other zones
     rows = history.intervals(bounds[0] - wide, bounds[1] + wide, meters, as_of)
     return cap_accounts(rows, capped, month, end, now)
