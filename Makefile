@@ -34,7 +34,7 @@ check: $(READY)
 
 # Two at a time: much of the time tests wait for real clocks and sockets. A file stays on one worker.
 test: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 demo: $(READY)
 	@$(BIN)/demandwatch demo $(ARGS)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import structlog
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests import waiting.py, services.py by name
 sys.path.insert(0, str(Path(__file__).parent / "end_to_end"))  # and program.py
@@ -28,6 +29,12 @@ def pytest_runtest_makereport(item, call):
         report.outcome = "failed"
         report.longrepr = f"skips are forbidden (DEMANDWATCH_NO_SKIPS=1): {report.longrepr}"
     return report
+
+
+@pytest.fixture(autouse=True)
+def log_settings_are_the_test_s_own():
+    """What one test tells the log to leave out, the next one may wait for."""
+    structlog.reset_defaults()
 
 
 LONGEST = ("test_steel_year.py", "test_bdg2_import.py", "test_sigkill.py")

@@ -79,6 +79,8 @@ def gather(alert_id: str, sources: EvidenceSources) -> Material:
     rule = rule_of(alert)
     start, end = _span(rule, alert, site, sources.now())
     meters = [meter.id for meter in site.meters]
+    # blocks first: one that closes meanwhile must not stand without the readings that bear it out
+    intervals = _intervals(sources.history, meters, start, end)
     return Material(
         alert=facts,
         links=alert.links,
@@ -86,7 +88,7 @@ def gather(alert_id: str, sources: EvidenceSources) -> Material:
         site=site,
         scope=Scope(start=start, end=end, settings=sources.settings),
         readings=_readings(sources.history, meters, start, end),
-        intervals=_intervals(sources.history, meters, start, end),
+        intervals=intervals,
         packs=tuple(_packs(rule, alert, sources.packs)),
         profiles=tuple(_profiles(site, sources.profiles)),
     )
