@@ -71,7 +71,8 @@ class Engine:
         """INTERVAL rows the listener has not taken yet."""
         self._unseen: list[pl.Series] = []
         """Meters heard since the picture was last drawn."""
-        self._flushed_at = self._drawn_at = self._trimmed_at = time.monotonic()
+        self._flushed_at = self._trimmed_at = time.monotonic()
+        self._drawn_at = float("-inf")
         self._dirty = False
         self._seconds = metrics.histogram("step_seconds", "Real seconds a step took, end to end")
         self._issued = metrics.counter("intervals", "Interval rows issued", ["kind"])
@@ -192,11 +193,11 @@ class Engine:
         self._state, self._cursor, self._dirty = state, batch.last_seq, True
         self._late = pl.concat([self._late, result.late])
         self._untold.append(result.intervals)
-        self._count(batch.frame.height, result.intervals.height, result.unknown)
         self._unseen.append(result.touched)
         behind = self._journal.last() > self._cursor
         if not behind or time.monotonic() - self._drawn_at >= VIEW_S:
             self._draw()
+        self._count(batch.frame.height, result.intervals.height, result.unknown)
 
     def _draw(self) -> None:
         """Bring the picture of the running block up to date."""
