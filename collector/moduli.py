@@ -35,7 +35,9 @@ def _filled(meter: Meter, profiles: Mapping[str, Profile]) -> Meter:
     if known is None:
         return meter
     modulus, secondary = known
-    ratio = _constant(meter.ct_ratio, meter.pt_ratio) if secondary else 1.0
+    changed = any(one.ct_ratio or one.pt_ratio for one in meter.changes)
+    constant = None if changed else _constant(meter.ct_ratio, meter.pt_ratio)
+    ratio = constant if secondary else 1.0
     if ratio is None or modulus * ratio > _ENERGY.high:
         return meter  # a register wider than any counter: it is never seen to start again
     return meter.model_copy(update={"register_modulus_kwh": modulus * ratio})

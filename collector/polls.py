@@ -16,7 +16,7 @@ from collector.rawwords import written
 from collector.reading import UTC_US, conform, empty
 from collector.registers import Doubt, Plan, decode, plan
 from collector.settings import BusSettings
-from collector.site import Meter, ModbusSource, Site, in_force
+from collector.site import Meter, ModbusSource, Site
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -39,17 +39,30 @@ class Ratios:
     def of(cls, site: Site, meter: Meter) -> "Ratios":
         """Read the dated ratios; a step starts at midnight in the site's time zone.
 
+        A dated change (`collector.changes`) starts a step at its own instant.
         Before the first `from` of a list that has one no ratio is in force: NaN.
         """
-        days = sorted({one.since for one in (*meter.ct_ratio, *meter.pt_ratio)})
         zone = ZoneInfo(site.timezone)
-        found: dict[str, list[float]] = {"ct": [], "pt": []}
-        for day in days:
-            for name, values in (("ct", meter.ct_ratio), ("pt", meter.pt_ratio)):
-                now = in_force(values, day)
-                found[name].append(now.value if now else (np.nan if values else 1.0))
-        since = tuple(micros(datetime.combine(day, time(), zone)) for day in days)
-        return cls(since, tuple(found["ct"]), tuple(found["pt"]))
+        told: dict[int, dict[str, float]] = {}
+        for name, values in (("ct", meter.ct_ratio), ("pt", meter.pt_ratio)):
+            for one in values:
+                begun = micros(datetime.combine(one.since, time(), zone))
+                told.setdefault(begun, {})[name] = one.value
+        for change in meter.changes:
+            now = {"ct": change.ct_ratio, "pt": change.pt_ratio}
+            new = {name: ratio for name, ratio in now.items() if ratio is not None}
+            if new:
+                told.setdefault(micros(change.at), {}).update(new)
+        last = {
+            "ct": np.nan if meter.ct_ratio else 1.0,
+            "pt": np.nan if meter.pt_ratio else 1.0,
+        }
+        steps = []
+        for begun in sorted(told):
+            last |= told[begun]
+            steps.append((begun, last["ct"], last["pt"]))
+        since, ct, pt = zip(*steps, strict=True) if steps else ((), (), ())
+        return cls(since, ct, pt)
 
     def at(self, at_us: int) -> tuple[float, float]:
         """Return CT and PT ratio in force; NaN if dated ones have not begun."""

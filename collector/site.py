@@ -11,9 +11,11 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from collector.changes import Changes
 from collector.dlt645.items import DEFAULT, ITEMS
 from collector.placing import Placed
 from collector.strict import Identifier, Strict, Text
+from collector.validation import Validation
 
 __all__ = ["Identifier", "Strict", "Text"]  # most models are built on them and import them here
 
@@ -202,12 +204,16 @@ class Meter(Strict):
     """Phases of the supply; which limits of voltage hold depends on it."""
     ct_ratio: DatedValues = ()
     pt_ratio: DatedValues = ()
+    changes: Changes = ()
+    """Changes of the meter, and of ratios within a day, each at its instant."""
     register_modulus_kwh: Annotated[float, Field(gt=0)] | None = None
     """Primary kWh at which the energy register rolls over to zero; None: a polled meter's profile
     tells it, if its CT and PT ratio never change (`collector/moduli.py`), else it is not known."""
     max_interpolation_gap_s: Annotated[int, Field(gt=0, le=7200)] = 1800
     """Longest gap between two readings that still counts as measured coverage (default 30 min)."""
     verification: Verification | None = None
+    validation: Validation = Validation()
+    """Limits of this meter that differ from its site's."""
 
 
 class Production(Strict):
@@ -292,4 +298,6 @@ class Site(Placed):
     """Id of the guide that judges this site; empty: the settings' default for its kind."""
     existing: bool = True
     """Existing plants are held to level 3 of a product quota, new or expanded ones to level 2."""
+    validation: Validation = Validation()
+    """Limits of this site that differ from `processors.validation`."""
     meters: tuple[Meter, ...] = Field(min_length=1)

@@ -20,7 +20,7 @@ from demandwatch.crosscheck import crosscheck
 from demandwatch.draft import Draft
 from demandwatch.faults import ConfigurationError
 from demandwatch.payloadcheck import payload_faults
-from demandwatch.sitefiles import load_sites
+from demandwatch.sitefiles import load_sites, with_validation
 from processors.book import Book
 from processors.calendar import Calendar
 from processors.calendarfile import load_calendar
@@ -103,7 +103,7 @@ def load(path: Path) -> Configuration:
     return Configuration(
         path,
         settings,
-        with_moduli(sites, profiles.by_id),
+        with_validation(with_moduli(sites, profiles.by_id), settings.processors.validation),
         profiles.by_id,
         payloads.by_id,
         packs,

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from collector.formula import parse
 from collector.site import Meter, Site
+from collector.validation import Validation, over
 from collector.yamlfile import Fault, Lines, faults_of, load_yaml
 from demandwatch.crosscheck import Place
 
@@ -66,3 +67,15 @@ def _upstream(site: Site, meter: Meter) -> bool:
         seen.add(meter.behind)
         meter = above[meter.behind]
     return True
+
+
+def with_validation(sites: tuple[Site, ...], defaults: Validation) -> tuple[Site, ...]:
+    """Return the sites with the settings' limits written in where a site says nothing.
+
+    So evidence carries the very limits that were used, as with `collector.moduli`.
+    """
+    if defaults == Validation():
+        return sites
+    return tuple(
+        site.model_copy(update={"validation": over(defaults, site.validation)}) for site in sites
+    )

@@ -15,31 +15,22 @@ from collector.imported import standing
 from collector.reading import UTC_US
 from processors import interval, register
 from processors.book import Book
-from processors.demand import MINUTE_US, SLIPS, sliding_maximum
+from processors.changes import Changes
+from processors.demand import SLIPS, sliding_maximum
+from processors.energy import Between, between, boundaries, power_factor, reactive_gain
+from processors.estimate import SHAPE, doubtful, measured, spread
+from processors.flags import BIT, LIKE_DAY, flag_names
 from processors.grid import BLOCK_US, Grid, Span, floor_block
-from processors.interval import INTERVAL, QUALITY
-from processors.register import Floats, Ints, Limits, Register, plausible_gain_kwh
+from processors.interval import INTERVAL, METHOD, QUALITY
+from processors.limits import Floats, Ints, Limits, limits_of
+from processors.register import Register
 from processors.samples import Samples, arrange, breaks, code_of, to_samples
+from processors.validate import Rules, compared, doubted
 
 HOURS = 0.25
-SEAM_US = 16
-"""Microseconds a block may lack and be whole: runs of imported intervals leave one at each seam."""
-_FLAGS = (
-    *register.EVENTS,
-    *("gap_spread", "partial", "corrected_reading", "block_demand_only", "sliding_incomplete"),
-)
-_BIT = {name: 1 << place for place, name in enumerate(_FLAGS)}
 _KEY_SPACE = 1 << 62
 """(code, time) must fit one signed 64-bit sort key."""
-
-
-def limits_of(book: Book) -> Limits:
-    """Return the book's per-meter bounds as arrays indexed by the meter's row in the book."""
-    frame = book.meters
-    rated = frame["rated_power_kw"].fill_null(register.DEFAULT_RATED_KW).to_numpy()
-    modulus = frame["register_modulus_kwh"].fill_null(float("nan")).to_numpy()
-    gap = frame["max_interpolation_gap_s"].to_numpy() * 1_000_000
-    return Limits(rated, modulus, gap)
+_NO_SHAPES = pl.DataFrame(schema={name: INTERVAL[name] for name in SHAPE})
 
 
 def intervals_of(readings: pl.DataFrame, book: Book) -> pl.DataFrame:
@@ -54,8 +45,35 @@ def intervals_of(readings: pl.DataFrame, book: Book) -> pl.DataFrame:
         INTERVAL rows sorted by (meter_id, start), revision 0, `computed_at` null. A block is closed
         once its meter's register was read at or after the block's end.
     """
+    even = evenly(readings, book)
+    return with_like_days(even, readings, measured(even), book)
+
+
+def evenly(readings: pl.DataFrame, book: Book) -> pl.DataFrame:
+    """Return every closed block, with the energy of all gaps spread evenly: as the step does."""
     samples = arrange(code_of(standing(to_samples(readings)), book))
     return blocks(samples, closed_span(samples), book)
+
+
+def with_like_days(
+    even: pl.DataFrame, readings: pl.DataFrame, shapes: pl.DataFrame, book: Book
+) -> pl.DataFrame:
+    """Return `even` with the energy of long gaps spread by like days.
+
+    Args:
+        even: `evenly(readings, book)`.
+        readings: holding the readings at both ends of each gap.
+        shapes: measured blocks, columns `estimate.SHAPE`, from 28 days before the gaps.
+        book: the meters' facts.
+    """
+    meters = doubtful(even, book)["meter_id"] if even.height else None
+    if meters is None or meters.is_empty() or shapes.is_empty():
+        return even
+    mine = readings.filter(pl.col("meter_id").is_in(meters.implode()))
+    samples = arrange(code_of(standing(to_samples(mine)), book))
+    anew = blocks(samples, closed_span(samples), book, shapes)
+    rest = even.filter(~pl.col("meter_id").is_in(meters.implode()))
+    return pl.concat([rest, anew]).sort("meter_id", "start")
 
 
 def closed_span(samples: Samples) -> Span:
@@ -69,25 +87,28 @@ def closed_span(samples: Samples) -> Span:
     return span.take(end > start)
 
 
-def blocks(samples: Samples, span: Span, book: Book) -> pl.DataFrame:
+def blocks(
+    samples: Samples, span: Span, book: Book, shapes: pl.DataFrame = _NO_SHAPES
+) -> pl.DataFrame:
     """Return the blocks of `span` as INTERVAL rows, revision 0 and `computed_at` null.
 
     Args:
-        samples: with the context around the span: 15 minutes and `register.LOOK` readings before
-            it, `register.LOOK` readings after it.
+        samples: with the context around the span: 15 minutes and `limits.LOOK` readings before it,
+            `limits.LOOK` readings after it.
         span: from no earlier than the block of each meter's first register reading to no later
             than its last register reading.
         book: the book that numbered the samples.
+        shapes: as of `with_like_days`; empty: gaps are spread evenly.
     """
     if not len(span.code):
         return interval.empty()
     width = int(samples.t.max() - samples.t.min()) + 2
     if len(span.code) > 1 and (int(span.code[-1]) + 2) * width >= _KEY_SPACE:
         half = span.code[len(span.code) // 2]
-        low = blocks(samples.take(samples.code < half), span.take(span.code < half), book)
-        high = blocks(samples.take(samples.code >= half), span.take(span.code >= half), book)
-        return pl.concat([low, high])
-    return _Job.of(samples, span, book).frame()
+        one, two = samples.code < half, span.code < half
+        sides = ((samples.take(one), span.take(two)), (samples.take(~one), span.take(~two)))
+        return pl.concat([blocks(*side, book, shapes) for side in sides])
+    return _Job.of(samples, span, book, shapes).frame()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,30 +119,34 @@ class _Job:
     grid: Grid
     limits: Limits
     energy: Register
-    names: pl.Series
+    told: Floats
+    """The reactive register at each reading of `energy`."""
+    book: Book
+    shapes: pl.DataFrame
+    rules: Rules
 
     @classmethod
-    def of(cls, samples: Samples, span: Span, book: Book) -> "_Job":
+    def of(cls, samples: Samples, span: Span, book: Book, shapes: pl.DataFrame) -> "_Job":
         limits = limits_of(book)
         has = ~np.isnan(samples.energy)
         code, t, broken = samples.code[has], samples.t[has], breaks(samples.origin[has])
-        energy = register.build(code, t, samples.energy[has], limits, broken)
-        return cls(samples, Grid.of(span), limits, energy, book.meters["meter_id"])
+        changes = Changes.of(book)
+        energy = register.build(code, t, samples.energy[has], limits, broken, changes)
+        told = np.append(samples.reactive[has], np.nan)[energy.rows]  # row -1: declared
+        return cls(samples, Grid.of(span), limits, energy, told, book, shapes, Rules.of(book))
 
     def frame(self) -> pl.DataFrame:
         code, start = self.grid.code[self.grid.wanted], self.grid.start[self.grid.wanted]
-        points = boundaries(self.energy, self.grid)
-        figures = between(self.energy, self.grid, points)
-        energy, bits = figures.amount, figures.bits
+        figures, reactive = self._energies()
+        energy = figures.amount
         kw = energy / HOURS
         top, at, stated = sliding_maximum(self.energy, self.grid)
         below = ~(top >= kw)
-        bits |= np.where(stated <= 1, _BIT["block_demand_only"], 0)
-        bits |= np.where((stated > 1) & (stated < SLIPS), _BIT["sliding_incomplete"], 0)
-        bits |= self._event_bits()
-        reactive = np.where(np.isnan(energy), np.nan, self._reactive(points))
+        bits = figures.bits | self._bits(figures, code)
+        bits |= np.where(stated <= 1, BIT["block_demand_only"], 0)
+        bits |= np.where((stated > 1) & (stated < SLIPS), BIT["sliding_incomplete"], 0)
         columns: dict[str, Any] = {
-            "meter_id": self.names.gather(code),
+            "meter_id": self.book.meters["meter_id"].gather(code),
             "start": _instants(start),
             "end": _instants(start + BLOCK_US),
             "energy_kwh": energy,
@@ -130,13 +155,12 @@ class _Job:
             "max_demand_at": _instants(np.where(below, start + BLOCK_US, at)),
             "reactive_kvarh": reactive,
             "power_factor": power_factor(energy, reactive),
-            "voltage_unbalance_pct": self._mean(self.samples.unbalance),
+            "voltage_unbalance_pct": self._mean(self.samples.unbalance)[0],
             "coverage": figures.coverage,
-            "quality": pl.Series(figures.quality.astype(np.uint8)).replace_strict(
-                dict(enumerate(QUALITY.categories)), return_dtype=QUALITY
-            ),
+            "quality": _named(figures.quality, QUALITY),
             "flags": flag_names(bits),
             "revision": np.zeros(len(code), dtype=np.int32),
+            "method": _named(_methods(bits, energy), METHOD),
         }
         frame = pl.DataFrame(columns).with_columns(computed_at=pl.lit(None, dtype=UTC_US))
         known = pl.col("energy_kwh").is_not_nan()
@@ -144,120 +168,66 @@ class _Job:
             pl.when(known).then("max_demand_at"), pl.col(pl.Float64).fill_nan(None)
         ).select(pl.col(name).cast(kind) for name, kind in INTERVAL.items())
 
-    def _reactive(self, points: register.Points) -> Floats:
-        """Return reactive import energy (kvarh) of each wanted block.
+    def _energies(self) -> tuple[Between, Floats]:
+        """Return what the blocks gained, long gaps spread, and their reactive energy."""
+        points = boundaries(self.energy, self.grid)
+        figures = between(self.energy, self.grid, points, self.limits)
+        reactive = reactive_gain(self.energy, self.told, self.grid, self.limits, points)
+        found = spread(self.energy, self.told, self.grid, self.book, self.shapes)
+        if found is not None:
+            np.copyto(figures.amount, np.maximum(figures.amount + found.energy, 0.0))
+            figures.bits[found.like] |= BIT[LIKE_DAY]
+            reactive = reactive + found.reactive
+        reactive[np.isnan(figures.amount)] = np.nan
+        return figures, reactive
 
-        Its value at a boundary comes from the two readings that straddle it for the energy; NaN
-        unless both carry it, where the register fell inside the block, or where it jumped by more
-        than the connection can carry (a reset that was taken back).
-        """
-        told = self.samples.reactive[np.flatnonzero(~np.isnan(self.samples.energy))]
-        told = told[self.energy.rows]
-        here = told[points.at]
-        beyond = told[np.minimum(points.at + 1, len(told) - 1)]
-        value = np.where(points.share > 0, here + (beyond - here) * points.share, here)
-        gained: Floats = value[self.grid.wanted] - value[self.grid.wanted - 1]
-        if self.energy.broken.any():
-            first, last = (points.at[self.grid.wanted - n] for n in (1, 0))
-            gained -= _jumped(self.energy, _across(self.energy, told), first, last)
-        rated = self.limits.rated_kw[self.grid.code[self.grid.wanted]]
-        most = plausible_gain_kwh(rated, np.array([BLOCK_US]))
-        gained[(gained < 0) | (gained > most)] = np.nan
-        return gained
+    def _bits(self, figures: Between, code: Ints) -> Ints:
+        """Return the flags of events and of validation rules in each wanted block."""
+        bits = self._event_bits()
+        if np.isnan(self.samples.power).all():
+            return bits
+        power, count = self._mean(np.maximum(self.samples.power, 0.0))
+        return bits | compared(figures, code, power, count, self.rules)
 
-    def _mean(self, values: Floats) -> Floats:
-        """Return the mean over the readings inside each wanted block, NaN where there is none."""
+    def _mean(self, values: Floats) -> tuple[Floats, Ints]:
+        """Return the mean over the readings inside each wanted block (NaN: none), and the count."""
+        size, wanted = len(self.grid.code), self.grid.wanted
+        mean: Floats = np.full(size, np.nan)
         has = ~np.isnan(values)
+        if not has.any():
+            return mean[wanted], np.zeros(len(wanted), dtype=np.int64)
         rows = self.grid.rows_of(self.samples.code[has], self.samples.t[has])
         inside = rows >= 0
-        size = len(self.grid.code)
         total = np.bincount(rows[inside], weights=values[has][inside], minlength=size)
         count = np.bincount(rows[inside], minlength=size)
-        mean: Floats = np.full(size, np.nan)
         np.divide(total, count, out=mean, where=count > 0)
-        return mean[self.grid.wanted]
+        return mean[wanted], count[wanted]
 
     def _event_bits(self) -> Ints:
         """Return the flag bits of what happened to readings inside each wanted block."""
         code, t, kind = self.energy.events
-        fixed = self.samples.corrected
-        code = np.concatenate((code, self.samples.code[fixed]))
-        t = np.concatenate((t, self.samples.t[fixed]))
-        bit = np.concatenate(
-            (np.left_shift(1, kind), np.full(int(fixed.sum()), _BIT["corrected_reading"]))
-        )
+        parts = [(code, t, np.left_shift(1, kind))]
+        fixed = [(self.samples.corrected, BIT["corrected_reading"])]
+        for mask, bit in (*fixed, *doubted(self.samples, self.rules)):
+            at = np.flatnonzero(mask)
+            parts.append((self.samples.code[at], self.samples.t[at], np.full(at.size, bit)))
+        code, t, told = (np.concatenate(column) for column in zip(*parts, strict=True))
         bits = np.zeros(len(self.grid.code), dtype=np.int64)
         rows = self.grid.rows_of(code, t) if len(code) else code
-        np.bitwise_or.at(bits, rows[rows >= 0], bit[rows >= 0])
+        np.bitwise_or.at(bits, rows[rows >= 0], told[rows >= 0])
         return bits[self.grid.wanted]
 
 
-@dataclass(frozen=True, slots=True)
-class Between:
-    """What a register gained in each wanted block of a grid."""
-
-    amount: Floats
-    """kWh; NaN where nothing can be stated."""
-    coverage: Floats
-    quality: Ints
-    """Index into `interval.Quality`."""
-    bits: Ints
+def _methods(bits: Ints, energy: Floats) -> Ints:
+    """Return the index into `interval.Method` of each block: the least certain one counts."""
+    chosen = [bits & BIT[name] != 0 for name in (LIKE_DAY, "gap_spread", "declared")]
+    return np.select([np.isnan(energy), *chosen], [0, 2, 1, 3], default=0)
 
 
-def boundaries(series: Register, grid: Grid) -> register.Points:
-    """Return the register at the end of every row of the grid, held to its first reading."""
-    rows = np.diff(np.append(grid.lead, len(grid.start)))
-    first = series.t[np.searchsorted(series.code, grid.span.code, "left")]
-    return register.evaluate(
-        series, grid.code, np.maximum(grid.start + BLOCK_US, np.repeat(first, rows))
+def _named(index: Ints, kind: pl.Enum) -> pl.Series:
+    return pl.Series(index.astype(np.uint8)).replace_strict(
+        dict(enumerate(kind.categories)), return_dtype=kind
     )
-
-
-def between(series: Register, grid: Grid, p: register.Points) -> Between:
-    """Return the register's gain over each wanted block, with what supports it."""
-    now, before = grid.wanted, grid.wanted - 1
-    measured = p.covered_us[now] - p.covered_us[before]
-    measured = np.where(measured >= BLOCK_US - SEAM_US, BLOCK_US, measured)
-    long = p.long_us[now] - p.long_us[before]
-    gained = p.v[now] - p.v[before] - _jumped(series, series.jump, p.at[before], p.at[now])
-    missing = (measured == 0) & (long == 0)
-    coarse = (p.straddle_us[now] > MINUTE_US) | (p.straddle_us[before] > MINUTE_US)
-    short = ~missing & (measured + long < BLOCK_US)
-    return Between(
-        amount=np.where(missing, np.nan, gained),
-        coverage=measured / BLOCK_US,
-        quality=np.select([missing, long > 0, coarse], [3, 2, 1], default=0),
-        bits=(long > 0) * np.int64(_BIT["gap_spread"]) + short * np.int64(_BIT["partial"]),
-    )
-
-
-def _jumped(series: Register, jump: Floats, first: Ints, last: Ints) -> Floats:
-    """Return the sum of `jump` over the segments that end inside each block; jumps are rare."""
-    total = np.zeros(len(first))
-    for row in np.flatnonzero(series.jumps[first] != series.jumps[last]).tolist():
-        total[row] = jump[first[row] : last[row]].sum()
-    return total
-
-
-def _across(series: Register, told: Floats) -> Floats:
-    """Return what another register gained from one reading to the next, 0 but over breaks."""
-    return np.where(series.broken, np.append(np.diff(told), 0.0), 0.0)
-
-
-def power_factor(active: Floats, reactive: Floats) -> Floats:
-    """Return Wp / sqrt(Wp^2 + Wq^2) after (83)水电财字第215号; NaN where it cannot be stated."""
-    apparent = np.hypot(active, reactive)
-    factor: Floats = np.full(len(active), np.nan)
-    np.divide(active, apparent, out=factor, where=apparent > 0)
-    return factor
-
-
-def flag_names(bits: Ints) -> pl.Series:
-    """Return each bit set as a list of flag names."""
-    names = {int(one): [name for name, bit in _BIT.items() if one & bit] for one in np.unique(bits)}
-    order = {one: place for place, one in enumerate(names)}
-    table = pl.Series(list(names.values()), dtype=pl.List(pl.String()))
-    return table.gather(pl.Series(bits).replace_strict(order, return_dtype=pl.UInt32))
 
 
 def _instants(t: Ints) -> pl.Series:

@@ -9,7 +9,8 @@ value at each minute of each block as a row, sliding energy is the row minus the
 import numpy as np
 
 from processors.grid import BLOCK_US, Grid
-from processors.register import Floats, Ints, Register, evaluate
+from processors.limits import Floats, Ints
+from processors.register import Register, evaluate
 
 MINUTE_US = 60_000_000
 SLIPS = 15

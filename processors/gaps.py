@@ -16,9 +16,10 @@ import polars as pl
 
 from collector.imported import standing
 from collector.reading import UTC_US
-from processors.blocks import limits_of
 from processors.book import Book
-from processors.register import LOOK, Floats, Ints, Register, build
+from processors.changes import Changes
+from processors.limits import LOOK, Floats, Ints, limits_of
+from processors.register import Register, build
 from processors.samples import arrange, breaks, code_of, to_samples
 
 CONTEXT = 2 * LOOK + 2
@@ -59,13 +60,18 @@ class Registers:
         samples = arrange(code_of(standing(to_samples(readings)), book))
         has = ~np.isnan(samples.energy)
         code, t, broken = samples.code[has], samples.t[has], breaks(samples.origin[has])
-        return cls(build(code, t, samples.energy[has], limits_of(book), broken), book)
+        limits, changes = limits_of(book), Changes.of(book)
+        return cls(build(code, t, samples.energy[has], limits, broken, changes), book)
 
     def holes(self) -> pl.DataFrame:
         """Return every hole, schema HOLE, by meter and time."""
         one = self.series
         at = np.flatnonzero(one.straddle_us > limits_of(self.book).gap_us[one.code])
-        gain = np.where(one.slope[at] == _UNSTATED, np.nan, one.gain[at])
+        # a gap too long to be spread is in no block, but its energy is known: the raw difference
+        lasting = one.straddle_us[at] > limits_of(self.book).longest_us[one.code[at]]
+        told = lasting & (one.jump[at] >= 0) & ~one.broken[at]
+        unstated = np.where(told, one.jump[at], np.nan)
+        gain = np.where(one.slope[at] == _UNSTATED, unstated, one.gain[at])
         columns = {
             "meter_id": self.book.meters["meter_id"].gather(one.code[at]),
             "missing_from": _instants(one.t[at]),

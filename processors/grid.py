@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from processors.register import Bools, Ints
+from processors.limits import Bools, Ints
 
 BLOCK_US = 900_000_000
 

@@ -24,6 +24,22 @@ class Quality(StrEnum):
     """No energy can be stated: null, never zero."""
 
 
+class Method(StrEnum):
+    """How the energy that was not measured was found."""
+
+    NONE = "none"
+    """Nothing was estimated, or nothing is stated."""
+    LINEAR = "linear"
+    """Part of it is energy of a gap, spread evenly."""
+    LIKE_DAY = "like_day"
+    """Part of it is energy of a gap, spread as on the meter's like days before it."""
+    DECLARED = "declared"
+    """A change of meter or ratio was bridged by declared registers."""
+    MANUAL = "manual"
+    """A person stated it; see `demandwatch edit list`."""
+
+
+METHOD = pl.Enum([one.value for one in Method])
 QUALITY = pl.Enum([one.value for one in Quality])
 
 INTERVAL: dict[str, pl.DataType] = {
@@ -42,6 +58,7 @@ INTERVAL: dict[str, pl.DataType] = {
     "flags": pl.List(pl.String()),
     "revision": pl.Int32(),
     "computed_at": UTC_US,
+    "method": METHOD,
 }
 """`energy_kwh` import energy in the block (kWh); `demand_kw` block demand = energy / 0.25 h (kW);
 `max_demand_kw` the greatest 15-minute sliding demand ending in the block (slip 1 min), at
@@ -49,17 +66,29 @@ INTERVAL: dict[str, pl.DataType] = {
 block demand, a lower bound, flagged `block_demand_only`. `reactive_kvarh` import reactive energy;
 `power_factor` from the two energies; `coverage` 0..1 share of the block's span supported by
 measurement; `revision` 0 at first, +1 for each later correction; `computed_at` orders revisions:
-the latest is the row with the greatest `computed_at` for its (meter_id, start)."""
+the latest is the row with the greatest `computed_at` for its (meter_id, start); `method` how energy
+that was not measured was found (null in rows of versions before it was recorded)."""
 
 FLAGS = (
     "block_demand_only",  # readings too sparse for sliding demand: max_demand_kw is a lower bound
     "sliding_incomplete",  # some windows could not be stated: max_demand_kw is a lower bound
     "partial",  # measurement began or ended inside the block
-    "gap_spread",  # energy of a long gap, spread linearly
+    "gap_spread",  # energy of a long gap; `method` says how it was spread
+    "prolonged_estimate",  # that gap is longer than `estimation.prolonged_days`
+    "gap_not_spread",  # a gap longer than `estimation.longest_days` ends: its energy is in no block
     "counter_reset",  # the register fell and stayed low: energy across the fall is not stated
     "rollover",  # the register passed its modulus
     "dip_rejected",  # a reading fell and came back: left out
     "spike_rejected",  # a step beyond rated power x time: left out
+    "range",  # a power reading beyond the plausible share of rated power
+    "phase_sum",  # the phase powers do not add up to the total
+    "clock_offset",  # the meter's clock is off by more than the limit
+    "stuck",  # the register stood still while power was drawn
+    "energy_power",  # the register's energy and the power readings contradict one another
+    "edited",  # a person stated the energy; the computed figure is kept below it
+    "meter_change",  # the meter was changed; `method` says whether registers were declared
+    "ratio_change",  # a ratio its readings are multiplied by was changed
+    "change_mismatch",  # a declared register contradicts the readings: that energy is not stated
     "corrected_reading",  # a reading of this block was told again with other values
 )
 

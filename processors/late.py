@@ -9,10 +9,12 @@ import polars as pl
 from collector.imported import Form, origins, standing
 from collector.reading import UTC_US
 from processors import interval
-from processors.blocks import intervals_of
+from processors.blocks import evenly, with_like_days
 from processors.book import Book
+from processors.estimate import LOOKBACK, doubtful, measured
 from processors.interval import BLOCK, INTERVAL, Quality
-from processors.register import LOOK
+from processors.limits import LOOK
+from processors.marks import LATE
 
 _REACH = 4 * LOOK
 """Readings on either side that a changed reading can bear upon: what it makes rejected, what that
@@ -59,11 +61,38 @@ def revise(
     """
     if late.is_empty():
         return interval.empty()
-    parts = [
-        _revise(group, marks, past, book, now)
-        for group in _by_span(late).partition_by("day", maintain_order=True)
-    ]
-    return pl.concat(parts)
+    first = _round(late, marks, past, book, now, interval.empty())
+    leaning = _leaning(first, past, book)
+    if leaning.is_empty():
+        return first
+    second = _round(leaning, marks, past, book, now, first)
+    # a block of both rounds was computed in the second with what the first one found
+    return pl.concat([first.join(second, on=["meter_id", "start"], how="anti"), second])
+
+
+def _round(
+    late: pl.DataFrame,
+    marks: pl.DataFrame,
+    past: Past,
+    book: Book,
+    now: datetime,
+    news: pl.DataFrame,
+) -> pl.DataFrame:
+    """Return what differs around `late`; `news` are revisions that history does not hold yet."""
+    groups = _by_span(late).partition_by("day", maintain_order=True)
+    return pl.concat(_revise(group, marks, past, book, now, news) for group in groups)
+
+
+def _leaning(revised: pl.DataFrame, past: Past, book: Book) -> pl.DataFrame:
+    """Return the later long gaps (schema LATE) that may lean on revised blocks as like days."""
+    if revised.is_empty():
+        return pl.DataFrame(schema=LATE)
+    low, high = _bounds(revised, "start", "end")
+    meters = revised["meter_id"].unique()
+    issued = past.intervals(low, high + LOOKBACK, meters.to_list())
+    firsts = revised.group_by("meter_id").agg(pl.col("start").min().alias("since"))
+    later = issued.join(firsts, on="meter_id").filter(pl.col("start") >= pl.col("since"))
+    return doubtful(later, book).select(list(LATE))
 
 
 def _by_span(late: pl.DataFrame) -> pl.DataFrame:
@@ -73,7 +102,12 @@ def _by_span(late: pl.DataFrame) -> pl.DataFrame:
 
 
 def _revise(
-    group: pl.DataFrame, marks: pl.DataFrame, past: Past, book: Book, now: datetime
+    group: pl.DataFrame,
+    marks: pl.DataFrame,
+    past: Past,
+    book: Book,
+    now: datetime,
+    news: pl.DataFrame,
 ) -> pl.DataFrame:
     meters = group["meter_id"].to_list()
     low, high = _bounds(group, "first", "last")
@@ -83,15 +117,47 @@ def _revise(
     reach = _affected(group, known, marks)
     start, end = _bounds(reach, "from", "to")
     margin = past.readings(start - 2 * BLOCK, end + 2 * BLOCK, meters)
-    issued = past.intervals(start, end, meters)
-    computed = intervals_of(pl.concat([known, margin]).unique(), book)
-    asked = (
-        computed.join(reach, on="meter_id")
-        .filter(pl.col("start") >= pl.col("from"), pl.col("end") <= pl.col("to"))
-        .select(list(INTERVAL))
-    )
+    issued = _over(past.intervals(start, end, meters), news)
+    readings = pl.concat([known, margin]).unique()
+    even = evenly(readings, book)
+    shapes = _shapes(even, reach, past, book, news)
+    asked = _inside(with_like_days(even, readings, shapes, book), reach)
     void = _void(issued.join(reach.join(_undone(inside), on="meter_id"), on="meter_id"), asked)
     return _changed(pl.concat([asked, void]), issued, now)
+
+
+def _inside(rows: pl.DataFrame, reach: pl.DataFrame) -> pl.DataFrame:
+    both = rows.join(reach, on="meter_id")
+    return both.filter(pl.col("start") >= pl.col("from"), pl.col("end") <= pl.col("to")).select(
+        list(INTERVAL)
+    )
+
+
+def _over(issued: pl.DataFrame, news: pl.DataFrame) -> pl.DataFrame:
+    """Return `issued` with revisions in the place of what they revise."""
+    if news.is_empty():
+        return issued
+    mine = news.join(issued.select("meter_id", "start"), on=["meter_id", "start"], how="semi")
+    return pl.concat([issued.join(mine, on=["meter_id", "start"], how="anti"), mine])
+
+
+def _shapes(
+    even: pl.DataFrame, reach: pl.DataFrame, past: Past, book: Book, news: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the measured blocks that long gaps in `even` may lean on.
+
+    From history, but for the span that is computed anew, where `even` is the truth.
+    """
+    gaps = doubtful(even, book)
+    if gaps.is_empty():
+        return measured(even.clear())
+    low, high = _bounds(gaps, "first", "last")
+    meters = gaps["meter_id"].to_list()
+    old = _over(past.intervals(low - LOOKBACK - BLOCK, high, meters), news)
+    anew = _inside(even.filter(pl.col("meter_id").is_in(meters)), reach)
+    return measured(_over(old, anew)).vstack(
+        measured(anew.join(old, on=["meter_id", "start"], how="anti"))
+    )
 
 
 def _undone(inside: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from collector.imported import Form
 from collector.reading import UTC_US
 from processors.book import Book
 from processors.grid import BLOCK_US
-from processors.register import LOOK, Bools
+from processors.limits import LOOK, NOISE_KWH, Bools
 from processors.samples import breaks, code_of, in_order
 
 MARKS: dict[str, pl.DataType] = {
@@ -48,7 +48,7 @@ def heard(known: pl.DataFrame, marks: pl.DataFrame, book: Book) -> pl.DataFrame:
     starts = np.ones(len(code), dtype=bool)
     starts[1:] = code[1:] != code[:-1]
     previous = np.where(starts, before[code], np.roll(value, 1))
-    odd = ((value < previous) & ~_begun(rows["origin"].to_numpy(), starts)) | (
+    odd = ((value < previous - NOISE_KWH) & ~_begun(rows["origin"].to_numpy(), starts)) | (
         ~starts & (at == np.roll(at, 1)) & (value != previous)
     )
     first = np.flatnonzero(starts)

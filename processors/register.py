@@ -5,8 +5,8 @@ energy (rollover added), or states none (the register fell and stayed low, rose 
 connection can carry, or is another one: a break). Values between readings are linear
 (constant mean power), so the sum over any blocks telescopes to the register's own difference.
 
-Everything here is a function of a reading and its `LOOK` neighbours on either side: that locality
-is what makes batch, stream and late data agree.
+Everything here is a function of a reading and its `limits.LOOK` neighbours on either side: that
+locality is what makes batch, stream and late data agree.
 """
 
 from dataclasses import dataclass
@@ -14,36 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-
-LOOK = 4
-"""A fallen register that is back within this many readings dipped; otherwise it was reset."""
-HOUR_US = 3_600_000_000
-DEFAULT_RATED_KW = 100_000.0
-"""Bound for a meter whose rated power nobody declared: larger than any single connection."""
-LONGEST_SPREAD_US = 400 * 24 * HOUR_US
-"""A gap longer than this is not spread: its energy belongs to no block anyone could defend."""
-
-
-def plausible_gain_kwh(rated_kw: Floats, span_us: Ints) -> Floats:
-    """Return the most a register may gain over `span_us`: 1.2 x rated power x time, plus slack.
-
-    The slack, the larger of 1 kWh and 2 minutes at rated power, is a coarse register's last digit.
-    """
-    return 1.2 * rated_kw * span_us / HOUR_US + np.maximum(1.0, rated_kw / 30.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Per-meter bounds, indexed by meter code."""
-
-    rated_kw: Floats
-    modulus_kwh: Floats
-    """NaN where the register is not known to roll over."""
-    gap_us: Ints
-    """Longest gap that still counts as measured."""
+from processors.changes import Changes, Series, with_declared
+from processors.limits import NOISE_KWH, Bools, Floats, Ints, Limits, plausible_gain_kwh
+from processors.rejected import rejected
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +28,7 @@ class Register:
     """Microseconds since the epoch, UTC."""
     v: Floats
     rows: Ints
-    """Index of each accepted reading among those offered."""
+    """Index of each accepted reading among those offered; -1: declared."""
     key: Ints
     """Single sort key: code x `span` + (t - `base`)."""
     base: int
@@ -79,12 +52,18 @@ class Register:
     """(code, t, flag number) of what was rejected or repaired; see `EVENTS`."""
 
 
-EVENTS = ("counter_reset", "rollover", "dip_rejected", "spike_rejected")
-_RESET, _ROLLOVER, _DIP, _SPIKE = range(4)
-_MEASURED, _LONG, _UNSTATED = 1, 2, 3
+EVENTS = (
+    *("counter_reset", "rollover", "dip_rejected", "spike_rejected"),
+    *("meter_change", "ratio_change", "change_mismatch", "gap_not_spread", "declared"),
+)
+"""What may happen to a register; the last is no flag: a declared register stands there."""
+_RESET, _ROLLOVER, _DIP, _SPIKE, _CHANGE, _, _MISMATCH, _FOREVER, _DECLARED = range(9)
+_MEASURED, LONG, _UNSTATED = 1, 2, 3
 
 
-def build(code: Ints, t: Ints, v: Floats, limits: Limits, broken: Bools) -> Register:
+def build(
+    code: Ints, t: Ints, v: Floats, limits: Limits, broken: Bools, changes: Changes | None = None
+) -> Register:
     """Accept or reject each reading of a register and form its segments.
 
     Args:
@@ -93,100 +72,51 @@ def build(code: Ints, t: Ints, v: Floats, limits: Limits, broken: Bools) -> Regi
         v: register, primary unit (kWh or kvarh), finite.
         limits: per code.
         broken: the reading shows another register than the one before it.
+        changes: dated changes of meter or ratio.
     """
-    falls = np.flatnonzero((v[1:] < v[:-1]) & (code[1:] == code[:-1]) & ~broken[1:]) + 1
-    rows = np.arange(len(v))
-    rejected: list[tuple[Ints, int]] = []
+    changed = changes is not None and len(changes.t) > 0 and len(t) > 0
+    breaking = broken | changes.after(code, t) if changes is not None and changed else broken
+    falls = np.flatnonzero((v[1:] < v[:-1] - NOISE_KWH) & (code[1:] == code[:-1]) & ~breaking[1:])
+    rows, told = np.arange(len(v)), []
     if falls.size:
-        rejected = _rejected([code, np.cumsum(broken)], t, v, falls, limits.rated_kw)
-        rows = np.delete(rows, np.concatenate([at for at, _ in rejected]))
-    told = [np.column_stack((code[at], t[at], np.full(at.size, kind))) for at, kind in rejected]
-    return _segments(code[rows], t[rows], v[rows], rows, broken[rows], limits, told)
+        dips, spikes = rejected([code, np.cumsum(breaking)], t, v, falls + 1, limits)
+        rows = np.delete(rows, np.concatenate((dips, spikes)))
+        told = [_table(code[at], t[at], kind) for at, kind in ((dips, _DIP), (spikes, _SPIKE))]
+    series = Series(code[rows], t[rows], v[rows], rows, broken[rows])
+    if changes is not None and changed:
+        series = with_declared(series, changes)
+        told += _told_of(series)
+    return _segments(series, limits, told)
 
 
-def _rejected(
-    runs: list[Ints], t: Ints, v: Floats, falls: Ints, rated_kw: Floats
-) -> list[tuple[Ints, int]]:
-    """Return the readings that dipped and those that spiked, judged by their raw neighbours.
-
-    A reading dipped if a reading before it is higher and one after it is at least as high as that
-    one again. It spiked if a reading after it is lower, but not lower than one before it, and the
-    register does not come back to it; unless it stands alone, the rise to it must be more than the
-    connection can carry. All within LOOK readings, none of them beyond a break.
-    """
-    near = np.unique(falls[:, None] + np.arange(-LOOK - 1, LOOK + 1))
-    i = near[(near >= 0) & (near < len(v))]
-    look = _Look(runs, t, v, rated_kw[runs[0][i]], i)
-    dip, spike = np.zeros(len(i), dtype=bool), np.zeros(len(i), dtype=bool)
-    for before in range(1, LOOK + 1):
-        for after in range(1, LOOK + 2 - before):
-            p, q = -before, after
-            pair = look.has(p) & look.has(q) & look.fits(p, q) & (look.v(p) <= look.v(q))
-            dip |= pair & (look.v(p) > look.v(0))
-            high = pair & (look.v(q) < look.v(0))
-            alone = before == after == 1
-            high &= alone | ~look.fits(p, 0)
-            for again in range(after + 1, LOOK + 1):
-                high &= ~(look.has(again) & look.fits(0, again) & (look.v(again) >= look.v(0)))
-            spike |= high
-    return [(i[dip], _DIP), (i[spike & ~dip], _SPIKE)]
+def _told_of(series: Series) -> list[Ints]:
+    """Return the events of changes."""
+    code, t, kind = series.events
+    declared = series.rows < 0
+    return [
+        _table(code, t, _CHANGE + kind),
+        _table(*series.unlike, _MISMATCH),
+        _table(series.code[declared], series.t[declared], _DECLARED),
+    ]
 
 
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """The raw readings around some readings, by offset."""
-
-    runs: list[Ints]
-    """Numbers that only readings of the same register share: the meter, and the run if any."""
-    t: Ints
-    values: Floats
-    rated_kw: Floats
-    at: Ints
-
-    def _place(self, offset: int) -> Ints:
-        return np.clip(self.at + offset, 0, len(self.values) - 1)
-
-    def has(self, offset: int) -> Bools:
-        """Whether the same register has a reading there."""
-        place = self._place(offset)
-        inside: Bools = place == self.at + offset
-        for run in self.runs:
-            inside &= run[place] == run[self.at]
-        return inside
-
-    def v(self, offset: int) -> Floats:
-        """Return the register there."""
-        there: Floats = self.values[self._place(offset)]
-        return there
-
-    def fits(self, first: int, second: int) -> Bools:
-        """Whether the gain from one to the other is what the connection can carry."""
-        span = self.t[self._place(second)] - self.t[self._place(first)]
-        fits: Bools = self.v(second) - self.v(first) <= plausible_gain_kwh(self.rated_kw, span)
-        return fits
+def _table(code: Ints, t: Ints, kind: Ints | int) -> Ints:
+    return np.column_stack((code, t, np.broadcast_to(kind, t.shape)))
 
 
-def _segments(
-    code: Ints,
-    t: Ints,
-    v: Floats,
-    rows: Ints,
-    broken: Bools,
-    limits: Limits,
-    rejected: list[Ints],
-) -> Register:
+def _segments(series: Series, limits: Limits, told: list[Ints]) -> Register:
+    code, t, v = series.code, series.t, series.v
     base, span = (int(t.min()), int(t.max() - t.min()) + 1) if len(t) else (0, 1)
-    g = _gains(code, t, v, broken, limits)
+    g = _gains(code, t, v, series.broken, limits)
     slope = np.full(len(g.dt), _MEASURED, dtype=np.int8)
-    slope[g.dt > limits.gap_us[code[:-1]]] = _LONG
+    slope[g.dt > limits.gap_us[code[:-1]]] = LONG
     slope[g.unstated] = _UNSTATED
     slope[~g.same] = 0
-    ends = [(g.fell & ~g.rolled, _RESET), (g.rolled, _ROLLOVER), (g.leap, _SPIKE)]
     return Register(
         code=code,
         t=t,
         v=v,
-        rows=rows,
+        rows=series.rows,
         key=code * span + (t - base),
         base=base,
         span=span,
@@ -196,10 +126,28 @@ def _segments(
         straddle_us=np.append(g.dt, 0),
         broken=np.append(g.broken, False),
         covered_us=_running(g.dt, slope == _MEASURED),
-        long_us=_running(g.dt, slope == _LONG),
+        long_us=_running(g.dt, slope == LONG),
         slope=np.append(slope, np.int8(0)),
-        events=_events(code, t, ends, rejected),
+        events=_events(series, _ends(series, g, limits), told),
     )
+
+
+def _ends(series: Series, g: "_Gains", limits: Limits) -> list[tuple[Bools, int]]:
+    """Return which segments end in an event, and in which one."""
+    reset, rolled, leap = g.fell & ~g.rolled, g.rolled, g.leap
+    owner = series.code[:-1]
+    lasting = (g.dt > limits.longest_us[owner]) & ~g.broken
+    if not (reset.any() or leap.any()):
+        return [(rolled, _ROLLOVER), (lasting, _FOREVER)]
+    beside = (series.rows[1:] < 0) | (series.rows[:-1] < 0)
+    odd = beside & (reset | leap)
+    return [
+        (lasting, _FOREVER),
+        (reset & ~odd & limits.decrease[owner], _RESET),
+        (rolled, _ROLLOVER),
+        (leap & ~odd, _SPIKE),
+        (odd, _MISMATCH),
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,15 +172,19 @@ def _gains(code: Ints, t: Ints, v: Floats, breaking: Bools, limits: Limits) -> _
     dt = np.where(same, np.diff(t), 0)
     raw = np.where(same, np.diff(v), 0.0)
     owner = code[:-1]
-    most = plausible_gain_kwh(limits.rated_kw[owner], dt)
-    fell = (raw < 0) & ~broken if broken.any() else raw < 0
+    most = plausible_gain_kwh(limits.rated_kw[owner], dt, limits.spike_share[owner])
+    fell = raw < -NOISE_KWH
+    if broken.any():
+        fell &= ~broken
     rolled, gain = fell.copy(), raw
     if fell.any():
         modulus = limits.modulus_kwh[owner]
         rolled &= (v[:-1] <= modulus) & (raw + modulus <= most)
         gain = np.where(rolled, raw + modulus, raw)
     leap = same & ~fell & (gain > most)
-    unstated = (fell & ~rolled) | leap | (dt > LONGEST_SPREAD_US)
+    if not limits.spike.all():
+        leap &= limits.spike[owner]
+    unstated = (fell & ~rolled) | leap | (dt > limits.longest_us[owner])
     if broken.any():
         leap, unstated = leap & ~broken, unstated | broken
     if unstated.any():
@@ -248,12 +200,12 @@ def _running(dt: Ints, where: Bools) -> Ints:
 
 
 def _events(
-    code: Ints, t: Ints, ends: list[tuple[Bools, int]], rejected: list[Ints]
+    series: Series, ends: list[tuple[Bools, int]], told: list[Ints]
 ) -> tuple[Ints, Ints, Ints]:
-    tables = [np.empty((0, 3), dtype=np.int64), *rejected]
+    tables = [np.empty((0, 3), dtype=np.int64), *told]
     for mask, kind in ends:
         at = np.flatnonzero(mask) + 1
-        tables.append(np.column_stack((code[at], t[at], np.full(at.size, kind))))
+        tables.append(_table(series.code[at], series.t[at], kind))
     table = np.concatenate(tables)
     return table[:, 0], table[:, 1], table[:, 2]
 
@@ -296,5 +248,5 @@ def evaluate(register: Register, code: Ints, t: Ints) -> Points:
         stated=exact | (slope != _UNSTATED),
         straddle_us=np.where(exact, 0, straddle),
         covered_us=register.covered_us[at] + np.where(slope == _MEASURED, ahead, 0),
-        long_us=register.long_us[at] + np.where(slope == _LONG, ahead, 0),
+        long_us=register.long_us[at] + np.where(slope == LONG, ahead, 0),
     )

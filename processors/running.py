@@ -4,11 +4,12 @@ import numpy as np
 import polars as pl
 
 from collector.reading import UTC_US
-from processors.blocks import limits_of
 from processors.book import Book
+from processors.changes import Changes
 from processors.grid import BLOCK_US, floor_block
+from processors.limits import HOUR_US, Floats, Ints, limits_of
 from processors.live import LIVE
-from processors.register import HOUR_US, Floats, Ints, build, evaluate
+from processors.register import build, evaluate
 from processors.samples import Samples, arrange, breaks, code_of
 from processors.step import State
 
@@ -61,7 +62,8 @@ def _register_view(samples: Samples, book: Book, code: Ints, start: Ints) -> tup
     if not has.any():
         return so_far, pace
     limits, broken = limits_of(book), breaks(samples.origin[has])
-    series = build(samples.code[has], samples.t[has], samples.energy[has], limits, broken)
+    code_t_v = samples.code[has], samples.t[has], samples.energy[has]
+    series = build(*code_t_v, limits, broken, Changes.of(book))
     low = np.searchsorted(series.code, code, "left")
     high = np.searchsorted(series.code, code, "right") - 1
     told = (high >= low) & (start >= series.t[np.minimum(low, len(series.t) - 1)])

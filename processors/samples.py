@@ -9,7 +9,7 @@ import polars as pl
 from collector.imported import ORIGIN, Form, origins
 from collector.reading import KEY, UTC_US, conform
 from processors.book import Book
-from processors.register import Bools, Floats, Ints
+from processors.limits import Bools, Floats, Ints
 
 SAMPLE: dict[str, pl.DataType] = {
     "meter_id": pl.String(),
@@ -20,13 +20,17 @@ SAMPLE: dict[str, pl.DataType] = {
     "power_kw": pl.Float64(),
     "unbalance_pct": pl.Float64(),
     "origin": ORIGIN,
+    "phase_gap_kw": pl.Float32(),
+    "clock_offset_s": pl.Float32(),
 }
 """The columns of a reading that blocks depend on; what the step's state keeps. `origin` as of
-`collector.imported`."""
+`collector.imported`; `phase_gap_kw` by how much the phase powers miss their total."""
 
 _KEY_SPACE = 1 << 62
 
 VALUES = ("energy_import_kwh", "reactive_import_kvarh", "power_kw", "unbalance_pct")
+CHECKS = ("phase_gap_kw", "clock_offset_s")
+"""What only validation rules look at."""
 
 
 def unbalance_pct() -> pl.Expr:
@@ -41,17 +45,26 @@ def unbalance_pct() -> pl.Expr:
     return (pl.when(total > 0).then(negative / total * 100.0)).alias("unbalance_pct")
 
 
+def _phase_gap_kw(columns: list[str]) -> pl.Expr:
+    phases = [f"power_{phase}_kw" for phase in "abc"]
+    if not {*phases, "power_kw"} <= set(columns):
+        return pl.lit(None, dtype=pl.Float32).alias("phase_gap_kw")
+    total = pl.col(phases[0]) + pl.col(phases[1]) + pl.col(phases[2])
+    return (total - pl.col("power_kw")).abs().cast(pl.Float32).alias("phase_gap_kw")
+
+
 def to_samples(readings: pl.DataFrame) -> pl.DataFrame:
     """Return READING rows as SAMPLE rows; non-finite values become null."""
     full = readings if "voltage_a_v" in readings.columns else conform(readings)
     absent = [
         pl.lit(None, dtype=pl.Float64).alias(name)
-        for name in ("energy_import_kwh", "reactive_import_kvarh", "power_kw")
+        for name in ("energy_import_kwh", "reactive_import_kvarh", "power_kw", "clock_offset_s")
         if name not in full.columns
     ]
     origin = origins(full["source"]) if "source" in full.columns else None
     made = pl.lit(0, dtype=ORIGIN).alias("origin") if origin is None else origin
-    return full.with_columns(*absent).select(*list(SAMPLE)[:6], unbalance_pct(), made)
+    gap, clock = _phase_gap_kw(full.columns), pl.col("clock_offset_s").cast(pl.Float32)
+    return full.with_columns(*absent).select(*list(SAMPLE)[:6], unbalance_pct(), made, gap, clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,8 @@ class Samples:
     reactive: Floats
     power: Floats
     unbalance: Floats
+    phase_gap: npt.NDArray[np.float32]
+    clock: npt.NDArray[np.float32]
     origin: npt.NDArray[np.int32]
     """Of the energy; as of `collector.imported`."""
     corrected: Bools
@@ -82,6 +97,8 @@ class Samples:
             self.reactive[rows],
             self.power[rows],
             self.unbalance[rows],
+            self.phase_gap[rows],
+            self.clock[rows],
             self.origin[rows],
             self.corrected[rows],
         )
@@ -110,11 +127,12 @@ def arrange(coded: pl.DataFrame) -> Samples:
         coded, corrected = _settle(coded, twin)
         code = coded["code"].to_numpy()
         t = coded["measured_at"].to_physical().to_numpy()
-    energy, reactive, power, unbalance = (
-        coded[name].fill_null(float("nan")).to_numpy() for name in VALUES
+    energy, reactive, power, unbalance, gap, clock = (
+        coded[name].fill_null(float("nan")).to_numpy() for name in (*VALUES, *CHECKS)
     )
     origin = coded["origin"].to_numpy()
-    return Samples(code, t, energy, reactive, power, unbalance, origin, corrected, repeated)
+    values = (energy, reactive, power, unbalance, gap, clock)
+    return Samples(code, t, *values, origin, corrected, repeated)
 
 
 def in_order(coded: pl.DataFrame) -> pl.DataFrame:
@@ -140,12 +158,12 @@ def _settle(coded: pl.DataFrame, repeated: Bools) -> tuple[pl.DataFrame, Bools]:
     once = coded.filter(~twin).with_columns(corrected=pl.lit(value=False))
     merged = (
         coded.filter(twin)
-        .sort("code", "measured_at", "received_at", *VALUES)
+        .sort("code", "measured_at", "received_at", *VALUES, *CHECKS)
         .group_by("code", "measured_at", maintain_order=True)
         .agg(
             pl.col("meter_id").first(),
             pl.col("received_at").last(),
-            *(pl.col(name).drop_nulls().last() for name in VALUES),
+            *(pl.col(name).drop_nulls().last() for name in (*VALUES, *CHECKS)),
             pl.col("origin").filter(told).last().fill_null(0),
             corrected=pl.any_horizontal(
                 pl.col(name).drop_nulls().n_unique() > 1 for name in VALUES
@@ -173,7 +191,7 @@ def breaks(origin: npt.NDArray[np.int32]) -> Bools:
 def distinct(samples: pl.DataFrame) -> pl.DataFrame:
     """Drop exact repetitions (same key, same values), keeping the latest received of each."""
     return (
-        samples.group_by(*KEY, *VALUES, "origin", maintain_order=True)
+        samples.group_by(*KEY, *VALUES, *CHECKS, "origin", maintain_order=True)
         .agg(pl.col("received_at").max())
         .select(list(SAMPLE))
     )

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from collector.site import Begins, Identifier, Kind, Strict, ordered
+from collector.validation import Validation
 from processors.policy.header import Provenance
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -135,6 +136,8 @@ class ProcessorsSettings(Strict):
     engine: EngineSettings = EngineSettings()
     verdicts: VerdictSettings = VerdictSettings()
     quotas: QuotaSettings = QuotaSettings()
+    validation: Validation = Validation()
+    """Limits of the validation rules for all meters; a site's and a meter's own stand above."""
     fleet: FleetSettings = FleetSettings()
     tariff: TariffSettings = TariffSettings()
     indices: IndexSettings = IndexSettings()

@@ -18,10 +18,11 @@ from collector.reading import UTC_US
 from processors import interval
 from processors.blocks import blocks
 from processors.book import Book
+from processors.estimate import doubtful
 from processors.grid import BLOCK_US, Span, floor_block
+from processors.limits import LOOK, Bools, Ints
 from processors.marks import LATE, MARKS, advance, heard
-from processors.register import LOOK, Bools, Ints
-from processors.samples import SAMPLE, Samples, arrange, code_of, distinct, to_samples
+from processors.samples import CHECKS, SAMPLE, Samples, arrange, code_of, distinct, to_samples
 
 MOST_CHUNKS = 64
 """Small batches are gathered once so many lie side by side: each costs every later look."""
@@ -62,6 +63,8 @@ class State:
         if len(blob) < 8 + size:
             raise ValueError("state snapshot is cut short")
         pending = pl.read_ipc_stream(io.BytesIO(blob[8 : 8 + size]))
+        if set(CHECKS) - set(pending.columns):  # of a version before they were looked at
+            pending = pending.with_columns(pl.lit(None, SAMPLE[n]).alias(n) for n in CHECKS)
         marks = pl.read_ipc_stream(io.BytesIO(blob[8 + size :]))
         if pending.schema != pl.Schema(SAMPLE) or marks.schema != pl.Schema(MARKS):
             raise ValueError("state snapshot is of another version")
@@ -109,10 +112,10 @@ def step(state: State, readings: pl.DataFrame, book: Book, now: datetime) -> tup
     kept, out = _close(pending, closing, book)
     away = closing.filter(pl.col("closed_after") - pl.col("closed_before") > IDLE_US)
     resumed = away.select("meter_id", first="last_heard", last="watermark")
-    doubtful = marks.filter("uneasy").select("meter_id", first="oldest", last="newest")
+    uneasy = marks.filter("uneasy").select("meter_id", first="oldest", last="newest")
     result = Result(
         intervals=out.with_columns(computed_at=pl.lit(now, dtype=UTC_US)),
-        late=_merged(behind, doubtful, resumed),
+        late=_merged(behind, uneasy, resumed, doubtful(out, book)),
         unknown=len(fresh) - count,
         touched=known["meter_id"].unique(),
     )

@@ -131,6 +131,7 @@ def _meter(meter_id, name, base, shift, starts):
         .when(pl.col("quality") == "estimated").then(0.4).otherwise(0.0).alias("coverage"),
         "quality", pl.lit([], pl.List(pl.String)).alias("flags"), pl.lit(0).alias("revision"),
         (pl.col("start") + BLOCK + timedelta(seconds=20)).alias("computed_at"),
+        pl.lit("none").alias("method"),
     ).select(pl.col(name).cast(kind) for name, kind in INTERVAL.items())  # fmt: skip
 
 

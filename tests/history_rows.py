@@ -43,6 +43,7 @@ def intervals(
         flags=pl.lit([], pl.List(pl.String())),
         revision=revision,
         computed_at=pl.lit(computed_at),
+        method=pl.lit("none"),
     ).select(pl.col(name).cast(kind) for name, kind in INTERVAL.items())
 
 

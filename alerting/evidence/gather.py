@@ -18,7 +18,8 @@ from alerting.subjects import Subject
 from collector.profiles import Profile
 from collector.reading import conform
 from collector.site import ModbusSource, Site
-from processors.interval import INTERVAL
+from processors.estimate import LOOKBACK
+from processors.interval import INTERVAL, Method
 from processors.policy.load import Packs
 from processors.policy.pack import TablePack
 from processors.settings import VerdictSettings
@@ -126,6 +127,11 @@ def _midnight(day: date, zone: ZoneInfo) -> datetime:
 def _readings(past: Past, meters: list[str], start: datetime, end: datetime) -> pl.DataFrame:
     wide = start - SLACK, end + SLACK
     parts = [past.readings(*wide, meters), past.neighbours(meters, *wide)]
+    spread = _intervals(past, meters, start, end).filter(pl.col("method") == Method.LIKE_DAY.value)
+    for meter in spread["meter_id"].unique().sort():
+        mine = [part.filter(pl.col("meter_id") == meter)["measured_at"].min() for part in parts]
+        first = min(at for at in mine if isinstance(at, datetime))
+        parts.append(past.readings(first - LOOKBACK - SLACK, start, [meter]))
     return pl.concat([conform(part) for part in parts]).unique(maintain_order=True)
 
 

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 BLOCK = timedelta(minutes=15)
 MINUTE = timedelta(minutes=1)
+TICK = timedelta(microseconds=1)
+NOISE = 1e-6
 LOOK = 4
 
 
@@ -20,7 +22,8 @@ def reference_blocks(readings, book):
         mine = [r for r in readings.iter_rows(named=True) if r["meter_id"] == meter]
         points = {r["measured_at"]: r["energy_import_kwh"] for r in mine}
         series = [(t, points[t]) for t in sorted(points) if points[t] is not None]
-        out += _meter(meter, series, facts[meter])
+        changes = [c for c in book.changes.iter_rows(named=True) if c["meter_id"] == meter]
+        out += _meter(meter, series, facts[meter], changes)
     return out
 
 
@@ -43,23 +46,23 @@ def _pairs(series, i, fact):
     for p in range(max(0, i - LOOK), i):
         for q in range(i + 1, min(len(series) - 1, p + LOOK + 1) + 1):
             (tp, vp), (tq, vq) = series[p], series[q]
-            if vp <= vq and vq - vp <= _limit(fact, tq - tp):
+            if vq - vp >= -NOISE and vq - vp <= _limit(fact, tq - tp):
                 yield p, q
 
 
 def _dipped(series, i, fact):
-    return any(series[p][1] > series[i][1] for p, _ in _pairs(series, i, fact))
+    return any(series[p][1] - series[i][1] > NOISE for p, _ in _pairs(series, i, fact))
 
 
 def _spiked(series, i, fact):
     t, v = series[i]
     for p, q in _pairs(series, i, fact):
-        if series[q][1] >= v:
+        if series[q][1] - v >= -NOISE:
             continue
         alone = p == i - 1 and q == i + 1
         leap = v - series[p][1] > _limit(fact, t - series[p][0])
         back = any(
-            series[r][1] >= v and series[r][1] - v <= _limit(fact, series[r][0] - t)
+            series[r][1] - v >= -NOISE and series[r][1] - v <= _limit(fact, series[r][0] - t)
             for r in range(q + 1, min(i + LOOK, len(series) - 1) + 1)
         )
         if (alone or leap) and not back:
@@ -73,7 +76,7 @@ def _segments(series, fact):
     for (t0, e0), (t1, e1) in itertools.pairwise(series):
         gain = e1 - e0
         modulus = fact["register_modulus_kwh"]
-        if gain < 0:
+        if gain < -NOISE:
             rolled = modulus and e0 <= modulus and gain + modulus <= _limit(fact, t1 - t0)
             gain = gain + modulus if rolled else None
         elif gain > _limit(fact, t1 - t0):
@@ -98,14 +101,42 @@ def _gain(segments, start, end):
             else:
                 total += gain * (overlap / (t1 - t0))
                 stated += overlap
-    return (total if stated else None), whole
+    return (max(total, 0.0) if stated else None), whole
 
 
-def _meter(meter, series, fact):
+def _runs(series, changes):
+    """The readings of each register: cut at every change."""
+    edges = [None, *[c["at"] for c in changes], None]
+    for low, high in itertools.pairwise(edges):
+        yield [p for p in series if (low is None or p[0] >= low) and (high is None or p[0] < high)]
+
+
+def _declared(runs, changes):
+    """Each run with the declared registers at its ends, if a register was read on either side."""
+    first = next(k for k, run in enumerate(runs) if run)
+    last = max(k for k, run in enumerate(runs) if run)
+    out = [list(run) for run in runs]
+    for k, change in enumerate(changes):
+        if not first <= k < last:
+            continue
+        final, start, at = change["final_kwh"], change["start_kwh"], change["at"]
+        if final is not None and all(t != at - TICK for t, _ in out[k]):
+            out[k].append((at - TICK, final))
+        if start is not None and all(t != at for t, _ in out[k + 1]):
+            out[k + 1].insert(0, (at, start))
+    return [run for run in out if run]
+
+
+def _meter(meter, series, fact, changes=()):
     if not series:
         return []
-    series = _accept(series, fact)
-    segments = _segments(series, fact)
+    runs = [_accept(run, fact) for run in _runs(series, changes)]
+    runs = _declared(runs, changes)
+    series = [point for run in runs for point in run]
+    parts = [_segments(run, fact) for run in runs]
+    for k, (one, other) in enumerate(itertools.pairwise(runs)):
+        parts[k].append((one[-1][0], other[0][0], None))
+    segments = [segment for part in parts for segment in part]
     out, start = [], _floor(series[0][0])
     while start + BLOCK <= series[-1][0]:
         out.append(_block(meter, start, segments, series, fact))
@@ -125,6 +156,7 @@ def _block(meter, start, segments, series, fact):
     )
     long = any(s[2] is not None and s[1] - s[0] > gap for s in parts)
     kw = None if energy is None else energy * 4
+    measured = 1.0 if abs(measured - 1.0) < 1e-7 else measured
     return {
         "meter_id": meter,
         "start": start,
