@@ -31,6 +31,7 @@ from demandwatch.readers import Reader, problems, readers
 from demandwatch.settings import Configuration
 from demandwatch.supervise import Supervisor
 from processors.engine import Engine
+from processors.history.editbook import EditBook
 from processors.history.store import History
 from processors.live import Live
 
@@ -74,6 +75,8 @@ class App:
         )
         self._open.callback(self.rejects.close)
         self.history = History(data / "history", now, config.book)
+        self.edits = EditBook(data / "edits.db", now)
+        self._open.callback(self.edits.close)
         self.ledger = Ledger(data / "ledger.db", now)
         self._open.callback(self.ledger.close)
         alerting = config.settings.alerting
@@ -144,6 +147,7 @@ class App:
             keep_journal=timedelta(hours=settings.collector.journal.keep_hours),
             listener=self._on_step,
             on_late=self.care.late.append,
+            edits=self.edits,
         )
 
     def _watch(self) -> Watch:

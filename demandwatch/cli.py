@@ -19,6 +19,7 @@ COMMANDS = {
     "collect": "demandwatch.commands_collect:collect",
     "check": "demandwatch.commands_run:check",
     "query": "demandwatch.commands_query:query_",
+    "edit": "demandwatch.commands_edit:edit",
     "import": "demandwatch.commands_import:import_",
     "replay": "demandwatch.commands_data:replay",
     "meter": "demandwatch.commands_meter:meter",

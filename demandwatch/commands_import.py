@@ -93,7 +93,7 @@ def import_(
             else:
                 _load(importer, file, _mapping(mapping), meter, form, report, dry=dry_run)
         if not dry_run:
-            _say(_work_up(settings, clock))
+            _say(work_up(settings, clock))
     except (FileError, EntangledError, JournalError, OSError) as error:
         fail(error)
 
@@ -174,7 +174,8 @@ class _bar:  # noqa: N801 - a context manager, used like a function
         self._progress.stop()
 
 
-def _work_up(config: Configuration, clock: Clock) -> str:
+def work_up(config: Configuration, clock: Clock) -> str:
+    """Process here what was stored, or say that the running system does."""
     try:
         app = App(config, clock, console=False)
     except DataFolderInUseError:

@@ -34,6 +34,9 @@ def query_(
     per: Annotated[
         Per, typer.Option(help="Of sums and balance: 15-minute blocks or local days.")
     ] = Per.BLOCK,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="intervals: add what the register itself said.")
+    ] = False,
     format_: Annotated[query.Format, typer.Option("--format")] = query.Format.TABLE,
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
 ) -> None:
@@ -49,7 +52,7 @@ def query_(
     """
     settings = loaded(config)
     asked = query.Question(
-        tuple(meter or ()), tuple(site or ()), start, end, as_of, period, group, per
+        tuple(meter or ()), tuple(site or ()), start, end, as_of, period, group, per, raw=raw
     )
     try:
         query.write(query.ask(table, asked, settings), format_, out, table)

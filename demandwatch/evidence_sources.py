@@ -1,10 +1,15 @@
 """Where evidence packages are made from, in a running system or beside it."""
 
+from contextlib import closing
+
+import polars as pl
+
 from alerting.evidence.gather import EvidenceSources
 from alerting.ledger import Ledger
 from collector.clock import Clock
 from demandwatch import __version__
 from demandwatch.settings import Configuration
+from processors.history.editbook import EditBook
 from processors.history.store import History
 
 SOFTWARE = f"demandwatch {__version__}"
@@ -14,6 +19,11 @@ def evidence_sources(
     config: Configuration, clock: Clock, history: History, ledger: Ledger
 ) -> EvidenceSources:
     """Return where evidence packages are made from, in this process or beside a running one."""
+
+    def edits() -> pl.DataFrame:
+        with closing(EditBook(config.data / "edits.db", clock.now)) as book:
+            return book.acts()
+
     return EvidenceSources(
         history=history,
         ledger=ledger,
@@ -23,6 +33,7 @@ def evidence_sources(
         packs=config.packs,
         profiles=config.profiles,
         settings=config.settings.processors.verdicts,
+        edits=edits,
         settings_sha256=config.digest,
         software=SOFTWARE,
     )

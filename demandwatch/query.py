@@ -1,6 +1,5 @@
 """`demandwatch query`: history and ledger as tables, beside a running system or without it."""
 
-import io
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,10 +14,11 @@ import polars as pl
 from alerting.ledger import Ledger
 from collector.clock import Clock
 from collector.rejects import Rejects
-from demandwatch import query_fleet, query_indices, query_quotas, query_sums
+from demandwatch import query_fleet, query_indices, query_quotas, query_raw, query_sums
 from demandwatch.query_sums import Per
 from demandwatch.settings import Configuration
-from demandwatch.table import show
+from demandwatch.table import encoded, show
+from processors.book import Book
 from processors.history.store import History
 from processors.indices import Length
 from processors.load_report import Wanted
@@ -38,6 +38,7 @@ class Table(StrEnum):
     VERDICTS = "verdicts"
     ALERTS = "alerts"
     FLEET = "fleet"
+    VALIDATION = "validation"
     REJECTS = "rejects"
     GAPS = "gaps"
     INDICES = "indices"
@@ -78,6 +79,8 @@ class Question:
     """Of sums: park, district, industry, city, site, label:KEY or virtual."""
     per: Per = Per.BLOCK
     """Of sums and balances."""
+    raw: bool = False
+    """With intervals: what the register itself said, beside what is stated."""
 
 
 class BadQuestionError(ValueError):
@@ -102,9 +105,12 @@ class _Desk:
 
     def answer(self, table: Table) -> pl.DataFrame:
         answers: dict[Table, Callable[[], pl.DataFrame]] = {
-            Table.INTERVALS: self._intervals,
+            Table.INTERVALS: lambda: self._raw(
+                query_raw.beside if self._q.raw else query_raw.plain
+            ),
             Table.DAYS: lambda: self._by_day(self._history().days),
             Table.MONTHS: lambda: self._by_day(self._history().months),
+            Table.VALIDATION: lambda: self._raw(query_raw.daily),
             Table.VERDICTS: self._verdicts,
             Table.ALERTS: self._alerts,
             Table.FLEET: self._fleet,
@@ -138,6 +144,9 @@ class _Desk:
     def _history(self) -> History:
         root = self._config.data / "history"
         return History.open_readonly(root, self._config.book, self._now)
+
+    def _raw(self, told: Callable[[pl.DataFrame, History, Book], pl.DataFrame]) -> pl.DataFrame:
+        return told(self._intervals(), self._history(), self._config.book)
 
     def _intervals(self) -> pl.DataFrame:
         start = self._instant(self._q.start, datetime(2000, 1, 1, tzinfo=UTC))
@@ -278,18 +287,9 @@ def write(frame: pl.DataFrame, form: Format, out: Path | None, table: Table | No
         chosen = TO_PEOPLE.get(table) if table else None
         show(frame.select(one for one in chosen if one in frame.columns) if chosen else frame)
         return
-    flat = frame.with_columns(pl.col(pl.List(pl.String)).list.join(" "))
-    buffer = io.BytesIO()
-    if form is Format.PARQUET:
-        frame.write_parquet(buffer)
-    elif form is Format.JSON:
-        flat.with_columns(pl.col(pl.Datetime).dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")).write_json(
-            buffer
-        )
-    else:
-        flat.write_csv(buffer, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
+    content = encoded(frame, form.value)
     if out is None:
-        sys.stdout.buffer.write(buffer.getvalue())
+        sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     else:
-        out.write_bytes(buffer.getvalue())
+        out.write_bytes(content)

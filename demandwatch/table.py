@@ -1,5 +1,6 @@
 """Frames as tables for people."""
 
+import io
 from datetime import datetime
 
 import polars as pl
@@ -32,3 +33,18 @@ def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%MZ" if not value.second else "%Y-%m-%d %H:%M:%SZ")
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def encoded(frame: pl.DataFrame, form: str) -> bytes:
+    """Return rows as `parquet`, `json` or `csv`; in text instants are UTC and lists one cell."""
+    buffer = io.BytesIO()
+    if form == "parquet":
+        frame.write_parquet(buffer)
+        return buffer.getvalue()
+    flat = frame.with_columns(pl.col(pl.List(pl.String)).list.join(" "))
+    if form == "json":
+        instants = pl.col(pl.Datetime).dt.strftime("%Y-%m-%dT%H:%M:%S%.fZ")
+        flat.with_columns(instants).write_json(buffer)
+    else:
+        flat.write_csv(buffer, datetime_format="%Y-%m-%dT%H:%M:%S%.fZ")
+    return buffer.getvalue()

@@ -17,6 +17,7 @@ from processors import interval, register
 from processors.book import Book
 from processors.changes import Changes
 from processors.demand import SLIPS, sliding_maximum
+from processors.edits import EDIT, edited
 from processors.energy import Between, between, boundaries, power_factor, reactive_gain
 from processors.estimate import SHAPE, doubtful, measured, spread
 from processors.flags import BIT, LIKE_DAY, flag_names
@@ -30,23 +31,27 @@ from processors.validate import Rules, compared, doubted
 HOURS = 0.25
 _KEY_SPACE = 1 << 62
 """(code, time) must fit one signed 64-bit sort key."""
+_NO_EDITS = pl.DataFrame(schema=EDIT)
 _NO_SHAPES = pl.DataFrame(schema={name: INTERVAL[name] for name in SHAPE})
 
 
-def intervals_of(readings: pl.DataFrame, book: Book) -> pl.DataFrame:
+def intervals_of(
+    readings: pl.DataFrame, book: Book, edits: pl.DataFrame = _NO_EDITS
+) -> pl.DataFrame:
     """Return every closed block of `readings`: the whole truth about them, in one go.
 
     Args:
         readings: READING rows in any order, repetitions allowed; meters unknown to the book are
             left out.
         book: the meters' facts.
+        edits: schema `edits.EDIT`; an edited block is never a like day.
 
     Returns:
         INTERVAL rows sorted by (meter_id, start), revision 0, `computed_at` null. A block is closed
         once its meter's register was read at or after the block's end.
     """
-    even = evenly(readings, book)
-    return with_like_days(even, readings, measured(even), book)
+    even = edited(evenly(readings, book), edits)
+    return edited(with_like_days(even, readings, measured(even), book), edits)
 
 
 def evenly(readings: pl.DataFrame, book: Book) -> pl.DataFrame:

@@ -20,6 +20,10 @@ from collector.journal import Batch, Journal
 from collector.metrics import Metrics
 from processors import running, snapshot
 from processors.book import Book
+from processors.editing import Editing
+from processors.edits import edited
+from processors.edits import none as edits_none
+from processors.history.editbook import EditBook
 from processors.history.store import History
 from processors.late import revise
 from processors.live import LIVE, Live
@@ -50,6 +54,7 @@ class Engine:
         settings: EngineSettings | None = None,
         *,
         keep_journal: timedelta = timedelta(hours=72),
+        edits: EditBook | None = None,
         listener: Listener = lambda _intervals, _live: None,
         on_late: Callable[[pl.DataFrame], None] = lambda _late: None,
     ) -> None:
@@ -67,6 +72,9 @@ class Engine:
         self._restored = False
         self._late = pl.DataFrame(schema=LATE)
         """Spans whose blocks are still to be computed anew."""
+        self._editing = Editing(edits) if edits else None
+        self._unmade = pl.DataFrame(schema=LATE)
+        """Spans whose edits were withdrawn or bear upon later gaps."""
         self._untold: list[pl.DataFrame] = []
         """INTERVAL rows the listener has not taken yet."""
         self._unseen: list[pl.Series] = []
@@ -98,11 +106,13 @@ class Engine:
         before = self._intervals
         while self._journal.last() > self._cursor:
             self.pass_once()
+        self._edit()
         self.flush()
         return self._intervals - before
 
     def pass_once(self) -> int:
         """Take what the journal holds now, one batch; return how many readings there were."""
+        self._edit()
         self._settle()
         batch = self._journal.read(self._cursor, self._settings.batch_rows, self._cut())
         if batch.last_seq > self._cursor:
@@ -127,6 +137,8 @@ class Engine:
         try:
             self._history.flush()
             snapshot.save(self._path, self._state, self._cursor)
+            if self._editing:
+                self._editing.flushed()
         except OSError:
             self._refused.inc()
             structlog.get_logger().exception("history is not on disk yet; trying again")
@@ -189,15 +201,16 @@ class Engine:
         """Step over one batch; what is left to do for it is remembered until `_settle` did it."""
         now = self._clock.now()
         state, result = step(self._state, batch.frame, self._book, now)
-        self._history.add(batch.last_seq, batch.frame, result.intervals)
+        closed = edited(result.intervals, self._acts)
+        self._history.add(batch.last_seq, batch.frame, closed)
         self._state, self._cursor, self._dirty = state, batch.last_seq, True
         self._late = pl.concat([self._late, result.late])
-        self._untold.append(result.intervals)
+        self._untold.append(closed)
         self._unseen.append(result.touched)
         behind = self._journal.last() > self._cursor
         if not behind or time.monotonic() - self._drawn_at >= VIEW_S:
             self._draw()
-        self._count(batch.frame.height, result.intervals.height, result.unknown)
+        self._count(batch.frame.height, closed.height, result.unknown)
 
     def _draw(self) -> None:
         """Bring the picture of the running block up to date."""
@@ -206,11 +219,35 @@ class Engine:
             self._live = running.merge(self._live, fresh)
         self._unseen, self._drawn_at = [], time.monotonic()
 
+    @property
+    def _acts(self) -> pl.DataFrame:
+        return self._editing.acts if self._editing else edits_none()
+
+    def _edit(self) -> None:
+        """Take up manual edits made since; not before a replay has passed what history holds."""
+        if self._editing is None or self._cut() is not None:
+            return
+        now, marks = self._clock.now(), self._state.marks
+        told, spans = self._editing.news(self._history, self._book, now)
+        self._amend(told)
+        self._unmade = pl.concat([self._unmade, spans])
+        if self._unmade.height:
+            book, acts = self._book, self._editing.acts
+            self._amend(revise(self._unmade, marks, self._history, book, now, acts))
+            self._unmade = self._unmade.clear()
+
+    def _amend(self, rows: pl.DataFrame) -> None:
+        if rows.height:
+            self._history.amend(rows)
+            self._untold.append(rows)
+            self._issued.labels("revision").inc(rows.height)
+            self._dirty = True
+
     def _settle(self) -> None:
         """Revise what late readings touched, then tell the listener; both only once they worked."""
         if self._late.height:
             now, marks = self._clock.now(), self._state.marks
-            revised = revise(self._late, marks, self._history, self._book, now)
+            revised = revise(self._late, marks, self._history, self._book, now, self._acts)
             self._history.add(self._cursor, reading.empty(), revised)
             self._on_late(self._late)
             self._late = self._late.clear()

@@ -11,8 +11,9 @@ from collector.reading import UTC_US
 from processors import interval
 from processors.blocks import evenly, with_like_days
 from processors.book import Book
+from processors.edits import EDIT, edited
 from processors.estimate import LOOKBACK, doubtful, measured
-from processors.interval import BLOCK, INTERVAL, Quality
+from processors.interval import BLOCK, INTERVAL, Method, Quality
 from processors.limits import LOOK
 from processors.marks import LATE
 
@@ -23,6 +24,9 @@ _CONTEXT = 2 * _REACH
 _FIGURES = [
     name for name in INTERVAL if name not in {"meter_id", "start", "end", "revision", "computed_at"}
 ]
+
+
+NO_EDITS = pl.DataFrame(schema=EDIT)
 
 
 class Past(Protocol):
@@ -48,7 +52,12 @@ class Past(Protocol):
 
 
 def revise(
-    late: pl.DataFrame, marks: pl.DataFrame, past: Past, book: Book, now: datetime
+    late: pl.DataFrame,
+    marks: pl.DataFrame,
+    past: Past,
+    book: Book,
+    now: datetime,
+    edits: pl.DataFrame = NO_EDITS,
 ) -> pl.DataFrame:
     """Return the INTERVAL rows that differ from what was issued, as new revisions.
 
@@ -58,14 +67,16 @@ def revise(
         past: history, holding every reading already taken in.
         book: the meters' facts.
         now: stamps `computed_at`.
+        edits: schema `edits.EDIT`; what they state stands above what readings give.
     """
-    if late.is_empty():
+    heard = late.join(marks.select("meter_id"), on="meter_id", how="semi")
+    if heard.is_empty():
         return interval.empty()
-    first = _round(late, marks, past, book, now, interval.empty())
-    leaning = _leaning(first, past, book)
-    if leaning.is_empty():
+    first = _round(heard, marks, past, book, now, interval.empty(), edits)
+    later = leaning(first, past, book)
+    if later.is_empty():
         return first
-    second = _round(leaning, marks, past, book, now, first)
+    second = _round(later, marks, past, book, now, first, edits)
     # a block of both rounds was computed in the second with what the first one found
     return pl.concat([first.join(second, on=["meter_id", "start"], how="anti"), second])
 
@@ -77,13 +88,14 @@ def _round(
     book: Book,
     now: datetime,
     news: pl.DataFrame,
+    edits: pl.DataFrame,
 ) -> pl.DataFrame:
     """Return what differs around `late`; `news` are revisions that history does not hold yet."""
     groups = _by_span(late).partition_by("day", maintain_order=True)
-    return pl.concat(_revise(group, marks, past, book, now, news) for group in groups)
+    return pl.concat(_revise(group, marks, past, book, now, news, edits) for group in groups)
 
 
-def _leaning(revised: pl.DataFrame, past: Past, book: Book) -> pl.DataFrame:
+def leaning(revised: pl.DataFrame, past: Past, book: Book) -> pl.DataFrame:
     """Return the later long gaps (schema LATE) that may lean on revised blocks as like days."""
     if revised.is_empty():
         return pl.DataFrame(schema=LATE)
@@ -108,6 +120,7 @@ def _revise(
     book: Book,
     now: datetime,
     news: pl.DataFrame,
+    edits: pl.DataFrame,
 ) -> pl.DataFrame:
     meters = group["meter_id"].to_list()
     low, high = _bounds(group, "first", "last")
@@ -119,9 +132,9 @@ def _revise(
     margin = past.readings(start - 2 * BLOCK, end + 2 * BLOCK, meters)
     issued = _over(past.intervals(start, end, meters), news)
     readings = pl.concat([known, margin]).unique()
-    even = evenly(readings, book)
+    even = edited(evenly(readings, book), edits)
     shapes = _shapes(even, reach, past, book, news)
-    asked = _inside(with_like_days(even, readings, shapes, book), reach)
+    asked = _inside(edited(with_like_days(even, readings, shapes, book), edits), reach)
     void = _void(issued.join(reach.join(_undone(inside), on="meter_id"), on="meter_id"), asked)
     return _changed(pl.concat([asked, void]), issued, now)
 
@@ -181,6 +194,7 @@ def _void(issued: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
         "coverage": pl.lit(0.0),
         "quality": pl.lit(Quality.MISSING.value),
         "flags": pl.lit([], dtype=pl.List(pl.String)),
+        "method": pl.lit(Method.NONE.value),
     }
     return gone.with_columns(**blank).select(pl.col(n).cast(kind) for n, kind in INTERVAL.items())
 

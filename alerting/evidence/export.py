@@ -34,6 +34,7 @@ readings.csv   raw readings, every version received 抄读; where the meter's so
                register_words are what the meter sent: FUNCTION:FIRST_REGISTER=HEX
 profiles.json  the register maps those words are decoded by 寄存器表
 intervals.csv  15-minute blocks with coverage, quality and flags 区间
+edits.csv      energy that people stated by hand, who and why, where there is any 人工修改
 finding.json   the verdict computed from them 判定
 alert.json, timeline.json, rule.json, site.json, policy.json, scope.json
                the alert, every act upon it, the rule, the site, the guide's row, the span

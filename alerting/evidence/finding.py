@@ -25,6 +25,8 @@ class Doubt(StrEnum):
     """A main meter has no verification certificate valid on the day."""
     COVERAGE_BELOW_MINIMUM = "coverage_below_minimum"
     MUCH_ESTIMATED = "much_estimated"
+    EDITED = "edited"
+    """A person stated the energy of a block; see edits.csv."""
     LIMIT_NOT_DECLARED = "limit_not_declared"
     """Nobody is on record as having declared the contract demand or the quota."""
     REGISTER_WORDS_DISAGREE = "register_words_disagree"

@@ -18,6 +18,7 @@ from alerting.subjects import Subject
 from collector.profiles import Profile
 from collector.reading import conform
 from collector.site import ModbusSource, Site
+from processors import edits
 from processors.estimate import LOOKBACK
 from processors.interval import INTERVAL, Method
 from processors.policy.load import Packs
@@ -60,6 +61,8 @@ class EvidenceSources:
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     """Register maps by id."""
     settings: VerdictSettings = field(default_factory=VerdictSettings)
+    edits: Callable[[], pl.DataFrame] = edits.none
+    """Every manual edit, schema EDIT."""
     settings_sha256: str = "0" * 64
     """Digest of the whole settings in force."""
     software: str = "demandwatch"
@@ -90,6 +93,7 @@ def gather(alert_id: str, sources: EvidenceSources) -> Material:
         scope=Scope(start=start, end=end, settings=sources.settings),
         readings=_readings(sources.history, meters, start, end),
         intervals=intervals,
+        edits=_edits(sources.edits(), meters, start, end),
         packs=tuple(_packs(rule, alert, sources.packs)),
         profiles=tuple(_profiles(site, sources.profiles)),
     )
@@ -138,6 +142,12 @@ def _readings(past: Past, meters: list[str], start: datetime, end: datetime) -> 
 def _intervals(past: Past, meters: list[str], start: datetime, end: datetime) -> pl.DataFrame:
     found = past.intervals(start, end, meters).filter(pl.col("end") <= end)
     return found.select(pl.col(name).cast(kind) for name, kind in INTERVAL.items())
+
+
+def _edits(acts: pl.DataFrame, meters: list[str], start: datetime, end: datetime) -> pl.DataFrame:
+    """Return the acts upon the packed readings: an edited block is no like day for later ones."""
+    reach = (pl.col("end") > start - LOOKBACK) & (pl.col("start") < end)
+    return acts.filter(pl.col("meter_id").is_in(meters) & reach)
 
 
 def _packs(rule: Rule, alert: Alert, packs: Packs) -> Iterable[TablePack]:

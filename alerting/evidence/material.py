@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 import polars as pl
@@ -15,6 +15,7 @@ from alerting.rules import Rule
 from collector.profiles import Profile
 from collector.reading import READING
 from collector.site import Site, Strict
+from processors import edits
 from processors.interval import INTERVAL
 from processors.policy.pack import TablePack
 from processors.settings import VerdictSettings
@@ -45,6 +46,8 @@ class Material:
     """Schema READING, every version received."""
     intervals: pl.DataFrame
     """Schema INTERVAL, latest revisions in the scope at the export."""
+    edits: pl.DataFrame = field(default_factory=edits.none)
+    """Schema EDIT: what people stated for the site's meters, who and why, withdrawals included."""
     packs: tuple[TablePack, ...] = ()
     """The edition a verdict names, cut down to the row it names; empty for other alerts."""
     profiles: tuple[Profile, ...] = ()
@@ -72,11 +75,14 @@ FILES = (
     "scope.json", "readings.csv", "intervals.csv",
 )  # fmt: skip
 """The files the verdict is recomputed from."""
+EDITS = "edits.csv"
+"""One more, where somebody stated energy by hand."""
 
 
 def to_files(material: Material) -> dict[str, bytes]:
-    """Return the material as the files of FILES."""
-    return {
+    """Return the material as the files of FILES, and EDITS if there are any."""
+    edited = {EDITS: to_csv(material.edits)} if material.edits.height else {}
+    return edited | {
         "alert.json": to_json(dict(material.alert)),
         "timeline.json": to_json([asdict(link) for link in material.links]),
         "rule.json": to_json(material.rule.written()),
@@ -112,6 +118,7 @@ def of_files(files: Mapping[str, bytes]) -> Material:
         profiles=_PROFILES.validate_python(loaded["profiles.json"]),
         readings=from_csv(files["readings.csv"], READING),
         intervals=from_csv(files["intervals.csv"], INTERVAL),
+        edits=from_csv(files[EDITS], edits.EDIT) if EDITS in files else edits.none(),
     )
 
 

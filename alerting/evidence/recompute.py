@@ -16,6 +16,7 @@ from alerting.subjects import Subject, conform
 from collector.site import Dated, Site, in_force
 from processors.blocks import intervals_of
 from processors.book import Book
+from processors.edits import EDITED
 from processors.history.days import day_rows
 from processors.intensity import Period
 from processors.interval import BLOCK, Quality
@@ -31,7 +32,7 @@ TOLERANCE = 1e-6
 def blocks(material: Material) -> pl.DataFrame:
     """Return the INTERVAL rows of the scope as the raw readings give them."""
     scope = material.scope
-    found = intervals_of(material.readings, Book.of([material.site]))
+    found = intervals_of(material.readings, Book.of([material.site]), material.edits)
     return found.filter(pl.col("start") >= scope.start, pl.col("end") <= scope.end)
 
 
@@ -97,6 +98,7 @@ def _of_blocks(material: Material, rows: pl.DataFrame, computed: pl.DataFrame) -
         Doubt.COVERAGE_BELOW_MINIMUM: _below(mine, material.scope.settings.min_coverage),
         Doubt.MUCH_ESTIMATED: _estimated(used) > material.scope.settings.max_estimated_share,
         Doubt.LIMIT_NOT_DECLARED: not _declared(material.site.contract_demand_kw, material, since),
+        Doubt.EDITED: bool(used["flags"].list.contains(EDITED).any()),
     }
     return _finding(material, outcome, mine.tail(1), doubts, since)
 

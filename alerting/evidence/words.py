@@ -73,6 +73,7 @@ REASONS: dict[str, Both] = {
     "meter_not_verified": ("电表无有效检定证书", "a meter has no valid verification"),
     "coverage_below_minimum": ("数据覆盖率不足", "coverage below the minimum"),
     "much_estimated": ("估算电量过多", "too much energy is estimated"),
+    "edited": ("有人工修改的电量", "the energy of a block was stated by a person"),
     "limit_not_declared": ("合同需量或限额无申报单位", "nobody declared the limit"),
     "register_words_disagree": (
         "寄存器原文与抄读值不符",

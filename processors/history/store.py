@@ -68,10 +68,7 @@ class History:
 
         Without `book` only days already over and stored are known, and no months.
         """
-        known = book if book is not None else Book.of(())
-        return cls(root, now or Clock.real().now, known, readonly=True)
-
-    # -- the one writer ----------------------------------------------------------------------
+        return cls(root, now or Clock.real().now, book or Book.of(()), readonly=True)
 
     def use(self, book: Book) -> None:
         """Take the facts of reloaded settings."""
@@ -96,10 +93,14 @@ class History:
             self._seq = max(self._seq, seq)
             if readings.height and seq > self._committed["readings"]:
                 self._readings.append(conform(readings))
-            if rows.height and seq > self._committed["intervals"]:
-                rows, self._newest = since.onward(rows, self._newest)
-                self._recent.pending.append(rows)
-                self._fold.touch(rows, self._book)
+            if seq > self._committed["intervals"]:
+                self._take(rows)
+
+    def amend(self, intervals: pl.DataFrame) -> None:
+        """Take rows that come from no journal batch, such as manual edits."""
+        self._writable()
+        with self._lock:
+            self._take(conformed(intervals))
 
     def flush(self) -> int:
         """Commit what was added, fold the days that are over; return the `seq` now on disk.
@@ -143,16 +144,12 @@ class History:
         For a background thread: safe beside reads, `add` and `flush`.
         """
         self._writable()
-        with self._lock:
-            book = self._book
-        self._fold.store(book, self._now(), self._rows)
+        self._fold.store(*self._facts(None), self._rows)
         done = sum(table.tidy(limits or Tidy()) for table in self._tables.all)
         with self._flushing, self._lock:
             for table in self._tables.all:
                 table.refresh()
         return done
-
-    # -- readers -----------------------------------------------------------------------------
 
     def intervals(
         self,
@@ -218,9 +215,7 @@ class History:
         as_of: datetime | None = None,
     ) -> pl.DataFrame:
         """Return the DAY rows with `day` in [start, end), the running day included."""
-        with self._lock:
-            book = self._book
-            now = self._now() if as_of is None else as_of
+        book, now = self._facts(as_of)
         return self._fold.days(start, end, _listed(meters), as_of, book, now, self._rows)
 
     def months(
@@ -235,9 +230,7 @@ class History:
             return pl.DataFrame(schema=MONTH)
         last = end - timedelta(days=1)
         after = (last.replace(day=1) + timedelta(days=32)).replace(day=1)
-        with self._lock:
-            book = self._book
-            now = self._now() if as_of is None else as_of
+        book, now = self._facts(as_of)
         return month_rows(self.days(start.replace(day=1), after, meters, as_of), book.meters, now)
 
     def verdicts(
@@ -249,7 +242,15 @@ class History:
         wanted = rows if sites is None else rows.filter(pl.col("site_id").is_in(list(sites)))
         return latest(wanted, "verdict_id").sort("site_id", "period_start", "verdict_id")
 
-    # -- behind ------------------------------------------------------------------------------
+    def _facts(self, as_of: datetime | None) -> tuple[Book, datetime]:
+        with self._lock:
+            return self._book, self._now() if as_of is None else as_of
+
+    def _take(self, rows: pl.DataFrame) -> None:
+        if rows.height:
+            rows, self._newest = since.onward(rows, self._newest)
+            self._recent.pending.append(rows)
+            self._fold.touch(rows, self._book)
 
     def _rows(
         self,
