@@ -3,6 +3,7 @@
 import doctest
 from datetime import UTC, date, datetime
 
+import arithmetic_energy
 import arithmetic_indices
 import arithmetic_tariff
 import polars as pl
@@ -20,7 +21,12 @@ from processors.quota import accounts, first_day
 from processors.settings import VerdictSettings
 
 PAGES = sorted((REPO / "docs").glob("arithmetic*.md"))
-LEAST = {"arithmetic": 25, "arithmetic-indices": 15, "arithmetic-tariff": 15}
+LEAST = {
+    "arithmetic": 25,
+    "arithmetic-energy": 13,
+    "arithmetic-indices": 15,
+    "arithmetic-tariff": 15,
+}
 """Examples a page has at least: a page that is not understood must not pass."""
 YEAR = Period.year(2017)
 TODAY = date(2026, 11, 16)
@@ -77,7 +83,8 @@ def account(kwh_a_day, quota):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_worked_example_holds(page):
     helpers = (
-        arithmetic_indices.HELPERS
+        arithmetic_energy.HELPERS
+        | arithmetic_indices.HELPERS
         | arithmetic_tariff.HELPERS
         | {
             "blocks": blocks,
