@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 
-from collector.reading import UTC_US
+from collector.reading import UTC_US, conform
 from processors.book import BOOK, Book
 from processors.step import State, step
 
@@ -68,7 +68,7 @@ def readings_of(book: Book, ticks: int, every_s: int = 15) -> pl.DataFrame:
 def run() -> dict[str, float]:
     """Return rates (readings a second, medians) and the ratios of one run."""
     book = book_of(METERS)
-    hour = readings_of(book, 241)
+    hour = conform(readings_of(book, 241))
     batches = list(hour.iter_slices(200_000))
     few = hour.filter(pl.col("meter_id") < f"m{METERS // PANDAS_SHARE:06d}").to_pandas()
     ours, plain, pandas = [], [], []

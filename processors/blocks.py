@@ -129,6 +129,8 @@ class _Job:
     book: Book
     shapes: pl.DataFrame
     rules: Rules
+    rows: Ints
+    """Row of the grid that holds each sample, -1 where none does."""
 
     @classmethod
     def of(cls, samples: Samples, span: Span, book: Book, shapes: pl.DataFrame) -> "_Job":
@@ -138,7 +140,9 @@ class _Job:
         changes = Changes.of(book)
         energy = register.build(code, t, samples.energy[has], limits, broken, changes)
         told = np.append(samples.reactive[has], np.nan)[energy.rows]  # row -1: declared
-        return cls(samples, Grid.of(span), limits, energy, told, book, shapes, Rules.of(book))
+        grid, rules = Grid.of(span), Rules.of(book)
+        rows = grid.rows_of(samples.code, samples.t)
+        return cls(samples, grid, limits, energy, told, book, shapes, rules, rows)
 
     def frame(self) -> pl.DataFrame:
         code, start = self.grid.code[self.grid.wanted], self.grid.start[self.grid.wanted]
@@ -198,13 +202,13 @@ class _Job:
         """Return the mean over the readings inside each wanted block (NaN: none), and the count."""
         size, wanted = len(self.grid.code), self.grid.wanted
         mean: Floats = np.full(size, np.nan)
-        has = ~np.isnan(values)
-        if not has.any():
+        known = ~np.isnan(values)
+        if not known.any():
             return mean[wanted], np.zeros(len(wanted), dtype=np.int64)
-        rows = self.grid.rows_of(self.samples.code[has], self.samples.t[has])
-        inside = rows >= 0
-        total = np.bincount(rows[inside], weights=values[has][inside], minlength=size)
-        count = np.bincount(rows[inside], minlength=size)
+        known &= self.rows >= 0
+        rows = self.rows[known]
+        total = np.bincount(rows, weights=values[known], minlength=size)
+        count = np.bincount(rows, minlength=size)
         np.divide(total, count, out=mean, where=count > 0)
         return mean[wanted], count[wanted]
 
