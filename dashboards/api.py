@@ -10,6 +10,7 @@ import polars as pl
 from fastapi import APIRouter, Body, FastAPI, HTTPException, Query, Response
 from fastapi.responses import FileResponse
 
+from alerting.evidence.gather import UnsettledError
 from alerting.ledger import LedgerError
 from collector.site import Site, Strict
 from dashboards import api_indices
@@ -270,6 +271,8 @@ def _acts(desk: Desk) -> APIRouter:
             raise HTTPException(404, "this process exports no evidence")
         try:
             path = desk.sources.export(alert_id, by)
+        except UnsettledError as unsettled:
+            raise HTTPException(503, str(unsettled), {"Retry-After": "5"}) from unsettled
         except LedgerError as unknown:
             raise HTTPException(404, str(unknown)) from unknown
         return FileResponse(path, media_type="application/zip", filename=path.name)

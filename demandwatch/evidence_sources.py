@@ -20,9 +20,10 @@ def evidence_sources(
 ) -> EvidenceSources:
     """Return where evidence packages are made from, in this process or beside a running one."""
 
-    def edits() -> pl.DataFrame:
+    def edits() -> tuple[pl.DataFrame, int]:
         with closing(EditBook(config.data / "edits.db", clock.now)) as book:
-            return book.acts()
+            settled = book.applied()  # first: an act made meanwhile must not count as settled
+            return book.acts(), settled
 
     return EvidenceSources(
         history=history,

@@ -26,6 +26,11 @@ from processors.policy.pack import TablePack
 from processors.settings import VerdictSettings
 
 DAY = timedelta(days=1)
+_UNSETTLED = "an edit of this site's energy is being worked up: try again in a few seconds"
+
+
+class UnsettledError(LedgerError):
+    """A package made now would contradict itself; the text says what to do."""
 
 
 class Past(Protocol):
@@ -61,8 +66,8 @@ class EvidenceSources:
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     """Register maps by id."""
     settings: VerdictSettings = field(default_factory=VerdictSettings)
-    edits: Callable[[], pl.DataFrame] = edits.none
-    """Every manual edit, schema EDIT."""
+    edits: Callable[[], tuple[pl.DataFrame, int]] = lambda: (edits.none(), 0)
+    """Every manual edit, schema EDIT, and the last one that history has worked up."""
     settings_sha256: str = "0" * 64
     """Digest of the whole settings in force."""
     software: str = "demandwatch"
@@ -74,6 +79,7 @@ def gather(alert_id: str, sources: EvidenceSources) -> Material:
 
     Raises:
         LedgerError: there is no such alert, or its site is not in the settings any more.
+        UnsettledError: history does not yet show an edit of the site's blocks.
     """
     alert = sources.ledger.alert(alert_id)
     facts = Material.alert_row(alert.facts)
@@ -83,8 +89,11 @@ def gather(alert_id: str, sources: EvidenceSources) -> Material:
     rule = rule_of(alert)
     start, end = _span(rule, alert, site, sources.now())
     meters = [meter.id for meter in site.meters]
+    acts = _edits(sources.edits(), meters, start, end)
     # blocks first: one that closes meanwhile must not stand without the readings that bear it out
     intervals = _intervals(sources.history, meters, start, end)
+    if not _edits(sources.edits(), meters, start, end).equals(acts):
+        raise UnsettledError(_UNSETTLED)
     return Material(
         alert=facts,
         links=alert.links,
@@ -93,7 +102,7 @@ def gather(alert_id: str, sources: EvidenceSources) -> Material:
         scope=Scope(start=start, end=end, settings=sources.settings),
         readings=_readings(sources.history, meters, start, end),
         intervals=intervals,
-        edits=_edits(sources.edits(), meters, start, end),
+        edits=acts,
         packs=tuple(_packs(rule, alert, sources.packs)),
         profiles=tuple(_profiles(site, sources.profiles)),
     )
@@ -144,10 +153,16 @@ def _intervals(past: Past, meters: list[str], start: datetime, end: datetime) ->
     return found.select(pl.col(name).cast(kind) for name, kind in INTERVAL.items())
 
 
-def _edits(acts: pl.DataFrame, meters: list[str], start: datetime, end: datetime) -> pl.DataFrame:
+def _edits(
+    told: tuple[pl.DataFrame, int], meters: list[str], start: datetime, end: datetime
+) -> pl.DataFrame:
     """Return the acts upon the packed readings: an edited block is no like day for later ones."""
+    acts, settled = told
     reach = (pl.col("end") > start - LOOKBACK) & (pl.col("start") < end)
-    return acts.filter(pl.col("meter_id").is_in(meters) & reach)
+    found = acts.filter(pl.col("meter_id").is_in(meters) & reach)
+    if (found["edit_id"] > settled).any():
+        raise UnsettledError(_UNSETTLED)
+    return found
 
 
 def _packs(rule: Rule, alert: Alert, packs: Packs) -> Iterable[TablePack]:

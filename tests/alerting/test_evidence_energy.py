@@ -9,7 +9,7 @@ from evidence_world import NOW, T0, Past, World, resealed
 from fakes.stream_driver import book_of, readings_of
 from polars.testing import assert_frame_equal
 
-from alerting.evidence.gather import _readings
+from alerting.evidence.gather import UnsettledError, _readings
 from alerting.evidence.verify import verify
 from processors.blocks import intervals_of
 from processors.book import Book
@@ -26,7 +26,7 @@ def edited(tmp_path):
         schema=EDIT, orient="row")  # fmt: skip
     blocks = intervals_of(world.past.raw, Book.of([world.site]), acts)
     world.past.blocks = blocks.with_columns(computed_at=pl.lit(NOW))
-    world.sources = replace(world.sources, edits=lambda: acts)
+    world.sources = replace(world.sources, edits=lambda: (acts, 1))
     yield world
     world.ledger.close()
 
@@ -36,6 +36,18 @@ def test_an_edited_block_verifies_and_is_a_clue(edited):
     assert report.ok, report.findings
     assert report.verdict.standing == "clue"
     assert "edited" in report.verdict.reasons
+
+
+def test_no_package_is_made_while_an_edit_is_on_its_way_into_history(edited):
+    acts, _ = edited.sources.edits()
+    alert = edited.fire()
+    edited.sources = replace(edited.sources, edits=lambda: (acts, 0))
+    with pytest.raises(UnsettledError, match="try again in a few seconds"):
+        edited.export(alert)
+    seen = iter([(acts.clear(), 0), (acts, 1)])  # one is made while the blocks are read
+    edited.sources = replace(edited.sources, edits=lambda: next(seen))
+    with pytest.raises(UnsettledError):
+        edited.export(alert)
 
 
 def test_a_package_without_its_edits_is_contradicted_by_the_readings(edited):
