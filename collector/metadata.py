@@ -6,7 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from collector.site import Dated, FileSource, Kind, Meter, Site, Text
+from collector.dated import Dated
+from collector.site import FileSource, Kind, Meter, Site, Text
 
 _KINDS: dict[str, tuple[Kind, str]] = {
     "Retail": (Kind.RETAIL, "retail_department_store"),

@@ -7,9 +7,10 @@ carries the very number that was used.
 
 from collections.abc import Iterable, Mapping
 
+from collector.dated import DatedValues
 from collector.profiles import Profile
 from collector.quantity import QUANTITIES
-from collector.site import DatedValues, Meter, ModbusSource, Site
+from collector.site import Meter, ModbusSource, Site
 
 _ENERGY = QUANTITIES["energy_import_kwh"]
 

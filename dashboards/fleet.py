@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from collector.dated import in_force
 from collector.reading import UTC_US
-from collector.site import Site, in_force
+from collector.site import Site
 from processors.book import Book
 from processors.running import site_running
 

@@ -10,7 +10,8 @@ import polars as pl
 import typer
 
 from collector.clock import Clock
-from collector.site import Site, in_force
+from collector.dated import in_force
+from collector.site import Site
 from demandwatch import query
 from demandwatch.options import Config, fail, loaded
 from demandwatch.settings import Configuration

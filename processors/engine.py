@@ -40,6 +40,18 @@ Listener = Callable[[pl.DataFrame, Live], None]
 """Called after each step with the INTERVAL rows just issued (perhaps none) and the live picture."""
 
 
+class _Told:
+    """What the metrics are told."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.seconds = metrics.histogram("step_seconds", "Real seconds a step took, end to end")
+        self.issued = metrics.counter("intervals", "Interval rows issued", ["kind"])
+        self.taken = metrics.counter("readings_processed", "Readings taken from the journal")
+        self.lag = metrics.gauge("journal_lag_batches", "Journal batches not yet processed")
+        self.refused = metrics.counter("history_refused", "Flushes the disk refused")
+        self.unknown = metrics.counter("readings_unknown_meter", "Readings of unlisted meters")
+
+
 class Engine:
     """Runs the step over the journal; one thread calls `run`, any thread may call `live`."""
 
@@ -82,12 +94,7 @@ class Engine:
         self._flushed_at = self._trimmed_at = time.monotonic()
         self._drawn_at = float("-inf")
         self._dirty = False
-        self._seconds = metrics.histogram("step_seconds", "Real seconds a step took, end to end")
-        self._issued = metrics.counter("intervals", "Interval rows issued", ["kind"])
-        self._taken = metrics.counter("readings_processed", "Readings taken from the journal")
-        self._lag = metrics.gauge("journal_lag_batches", "Journal batches not yet processed")
-        self._refused = metrics.counter("history_refused", "Flushes the disk refused")
-        self._unknown = metrics.counter("readings_unknown_meter", "Readings of unlisted meters")
+        self._told = _Told(metrics)
 
     def run(self, stop: Event) -> None:
         """Process until `stop` is set, then flush; called again after a crash, it goes on."""
@@ -116,7 +123,7 @@ class Engine:
         self._settle()
         batch = self._journal.read(self._cursor, self._settings.batch_rows, self._cut())
         if batch.last_seq > self._cursor:
-            with self._seconds.time():
+            with self._told.seconds.time():
                 self._take(batch)
                 self._settle()
         if self._cursor >= self._backlog:
@@ -140,7 +147,7 @@ class Engine:
             if self._editing:
                 self._editing.flushed()
         except OSError:
-            self._refused.inc()
+            self._told.refused.inc()
             structlog.get_logger().exception("history is not on disk yet; trying again")
             return
         self._dirty = False
@@ -240,7 +247,7 @@ class Engine:
         if rows.height:
             self._history.amend(rows)
             self._untold.append(rows)
-            self._issued.labels("revision").inc(rows.height)
+            self._told.issued.labels("revision").inc(rows.height)
             self._dirty = True
 
     def _settle(self) -> None:
@@ -252,16 +259,16 @@ class Engine:
             self._on_late(self._late)
             self._late = self._late.clear()
             self._untold.append(revised)
-            self._issued.labels("revision").inc(revised.height)
+            self._told.issued.labels("revision").inc(revised.height)
         if self._untold:
             self._listener(pl.concat(self._untold), self.live())
             self._untold = []
 
     def _count(self, readings: int, issued: int, unknown: int) -> None:
-        self._taken.inc(readings)
-        self._unknown.inc(unknown)
-        self._issued.labels("first").inc(issued)
-        self._lag.set(max(self._journal.last() - self._cursor, 0))
+        self._told.taken.inc(readings)
+        self._told.unknown.inc(unknown)
+        self._told.issued.labels("first").inc(issued)
+        self._told.lag.set(max(self._journal.last() - self._cursor, 0))
         with self._lock:
             self._readings += readings
             self._intervals += issued

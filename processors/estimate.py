@@ -165,4 +165,5 @@ def _placed(rows: pl.DataFrame, book: Book) -> pl.DataFrame:
         local = pl.col("start").dt.convert_time_zone(str(zone))
         slot = local.dt.hour().cast(pl.Int32) * 60 + local.dt.minute()
         parts.append(part.with_columns(slot=slot, rest=local.dt.weekday() >= 6))
-    return pl.concat(parts) if parts else zoned.with_columns(slot=None, rest=None)
+    none = {"slot": pl.lit(None, pl.Int32), "rest": pl.lit(None, pl.Boolean)}
+    return pl.concat(parts) if parts else zoned.drop("timezone").with_columns(**none)

@@ -16,7 +16,8 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from collector.site import Dated, Production, Site
+from collector.dated import Dated
+from collector.site import Production, Site
 from processors.interval import BLOCK
 
 INTENSITY: dict[str, pl.DataType] = {

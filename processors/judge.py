@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from collector.site import Kind, Site, in_force
+from collector.dated import in_force
+from collector.site import Kind, Site
 from processors.applied import Folded, Line, apply
 from processors.case import Case, Finding, row_of
 from processors.intensity import Claim, Period, area_claim, measure, output_claims

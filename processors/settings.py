@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from collector.site import Begins, Identifier, Kind, Strict, ordered
+from collector.dated import Begins, ordered
+from collector.site import Identifier, Kind, Strict
 from collector.validation import Validation
 from processors.policy.header import Provenance
 

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from collector.site import Dated, Site, in_force
+from collector.dated import Dated, in_force
+from collector.site import Site
 from processors.calendar import Calendar
 from processors.calibration import HORIZON_DAYS, multiples
 from processors.intensity import mains

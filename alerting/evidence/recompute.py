@@ -13,7 +13,8 @@ from alerting.notices import plain
 from alerting.rules import Compiled
 from alerting.site_blocks import contracts, meter_blocks, site_blocks
 from alerting.subjects import Subject, conform
-from collector.site import Dated, Site, in_force
+from collector.dated import Dated, in_force
+from collector.site import Site
 from processors.blocks import intervals_of
 from processors.book import Book
 from processors.edits import EDITED

@@ -3,7 +3,8 @@
 from datetime import date, datetime
 from decimal import Decimal
 
-from collector.site import Site, in_force
+from collector.dated import in_force
+from collector.site import Site
 from processors.policy.tariff_pack import OverContract
 from processors.tariff.contract import Segment, price_fact
 from processors.tariff.lines import Item, Known, Line

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from collector.site import Site, in_force
+from collector.dated import in_force
+from collector.site import Site
 from processors.history.days import bounded
 from processors.intensity import mains
 from processors.policy.header import Provenance

@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import polars as pl
 
-from collector.site import Site, Supply, in_force
+from collector.dated import in_force
+from collector.site import Site, Supply
 from processors.calendar import Calendar
 from processors.policy.load import Packs
 from processors.policy.pack import SurchargePack

@@ -13,7 +13,8 @@ from polars.testing import assert_frame_equal
 from policy_rows import REPO
 
 from collector import reading
-from collector.site import Dated, Site
+from collector.dated import Dated
+from collector.site import Site
 from processors.book import Book
 from processors.history.days import day_rows
 from processors.history.store import History
