@@ -8,14 +8,14 @@ rows, first issues and revisions, gives exactly the sums computed from all rows 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from collector.reading import UTC_US
-from processors.groups import COUNTS, ENERGIES, TOTALS, UNIT, known_energy, stated
+from processors.groups import COUNTS, ENERGIES, MOST_KWH, TOTALS, UNIT, stated
 from processors.interval import Quality
 from processors.places import KINDS, ROLES, Places
 
@@ -23,6 +23,8 @@ Ints = npt.NDArray[np.int64]
 _NEVER = np.iinfo(np.int64).min
 _PARTS = ("n", "e", "n_estimated", "e_estimated", "covered", "covered_kw", "revision", "at")
 """What is kept of a meter's row, columns of `Block.said`; `at` is `computed_at` in us of UTC."""
+_NAMES = (*TOTALS, "revision")
+_ESTIMATED = list(Quality).index(Quality.ESTIMATED)
 _AT, _REVISION = _PARTS.index("at"), _PARTS.index("revision")
 
 
@@ -70,7 +72,7 @@ class Block:
     said: Ints
     """(meters, _PARTS); `at` is the least number where a meter has said nothing."""
     totals: Ints
-    """(groups, TOTALS and `revision`)."""
+    """(_NAMES, groups)."""
     at: Ints
     """Greatest `computed_at` of each group, us of UTC."""
 
@@ -107,7 +109,8 @@ def update(state: GroupState, intervals: pl.DataFrame) -> tuple[GroupState, pl.D
         The new state, and GROUP rows of the groups that changed; of a block that begins, of all.
     """
     plan = state.plan
-    code = np.array([plan.code.get(one, -1) for one in intervals["meter_id"].to_list()], np.int64)
+    names = intervals["meter_id"].to_list()
+    code = np.fromiter(map(plan.code.get, names, repeat(-1)), np.int64, len(names))
     start = intervals["start"].to_physical().to_numpy()
     if (code < 0).any():
         intervals, start, code = intervals.filter(code >= 0), start[code >= 0], code[code >= 0]
@@ -132,24 +135,18 @@ def _empty(plan: Plan) -> Block:
     said = np.zeros((len(plan.role), len(_PARTS)), np.int64)
     said[:, _AT] = _NEVER
     groups = plan.facts.height
-    return Block(said, np.zeros((groups, len(TOTALS) + 1), np.int64), np.full(groups, _NEVER))
+    return Block(said, np.zeros((len(_NAMES), groups), np.int64), np.full(groups, _NEVER))
 
 
 def _said(intervals: pl.DataFrame, plan: Plan, code: Ints) -> Ints:
     """Return what each row adds, shape (rows, _PARTS)."""
-    told = intervals.select(
-        known_energy().alias("known"),
-        pl.col("energy_kwh").fill_null(0.0),
-        pl.col("coverage").fill_null(0.0),
-        (pl.col("quality") == Quality.ESTIMATED.value).fill_null(value=False).alias("estimated"),
-        pl.col("revision").cast(pl.Int64),
-        pl.col("computed_at").to_physical(),
-    )
+    told = intervals["energy_kwh"].to_numpy()  # null is NaN
+    known = np.abs(told) <= MOST_KWH  # no NaN is
+    energy = _whole(np.where(known, told, 0.0))
     main = plan.role[code] == ROLES.index("main")
-    known = told["known"].to_numpy()
-    energy = _whole(np.where(known, told["energy_kwh"].to_numpy(), 0.0))
-    estimated = known & main & told["estimated"].to_numpy()
-    coverage = np.where(main, told["coverage"].to_numpy(), 0.0)
+    quality = intervals["quality"].to_physical().fill_null(0).to_numpy()
+    estimated = known & main & (quality == _ESTIMATED)
+    coverage = np.where(main, np.nan_to_num(intervals["coverage"].to_numpy()), 0.0)
     parts = (
         known,
         energy,
@@ -157,8 +154,8 @@ def _said(intervals: pl.DataFrame, plan: Plan, code: Ints) -> Ints:
         np.where(estimated, energy, 0),
         _whole(coverage),
         _whole(coverage * plan.rated[code]),
-        told["revision"].to_numpy(),
-        told["computed_at"].to_numpy(),
+        intervals["revision"].to_numpy(),
+        intervals["computed_at"].to_physical().to_numpy(),
     )
     return np.stack(parts, axis=1).astype(np.int64)
 
@@ -169,9 +166,10 @@ def _whole(value: npt.NDArray[np.float64]) -> Ints:
 
 def _moved(plan: Plan, block: Block, code: Ints, said: Ints) -> tuple[Block, Ints]:
     """Return the block after these rows, and the groups they changed."""
-    order = np.lexsort((said[:, _REVISION], said[:, _AT], code))
-    last = np.append(code[order][1:] != code[order][:-1], True)
-    code, said = code[order][last], said[order][last]
+    if (np.diff(code) <= 0).any():
+        order = np.lexsort((said[:, _REVISION], said[:, _AT], code))
+        last = np.append(code[order][1:] != code[order][:-1], True)
+        code, said = code[order][last], said[order][last]
     old = block.said[code]
     newer = (said[:, _AT] > old[:, _AT]) | (
         (said[:, _AT] == old[:, _AT]) & (said[:, _REVISION] > old[:, _REVISION])
@@ -182,9 +180,11 @@ def _moved(plan: Plan, block: Block, code: Ints, said: Ints) -> tuple[Block, Int
     kept[code] = said
     for group in plan.group[:, code]:
         for column, value in delta.items():
-            np.add.at(totals[:, column], group, value)
+            np.add.at(totals[column], group, value)
         np.maximum.at(at, group, said[:, _AT])
-    return Block(kept, totals, at), np.unique(plan.group[:, code])
+    touched = np.zeros(len(at), bool)
+    touched[plan.group[:, code].ravel()] = True
+    return Block(kept, totals, at), np.flatnonzero(touched)
 
 
 def _columns(plan: Plan, code: Ints, change: Ints) -> dict[int, Ints]:
@@ -196,26 +196,26 @@ def _columns(plan: Plan, code: Ints, change: Ints) -> dict[int, Ints]:
     for place, (count, energy) in enumerate(zip(COUNTS, ENERGIES, strict=True)):
         mine = plan.role[code] == place
         found[count], found[energy] = part["n"] * mine, part["e"] * mine
-    names = (*TOTALS, "revision")
-    return {names.index(name): value for name, value in found.items() if value.any()}
+    return {_NAMES.index(name): value for name, value in found.items() if value.any()}
 
 
-def _rows(start: int, block: Block, groups: Ints) -> dict[str, Any]:
-    names = (*TOTALS, "revision")
-    columns = dict(zip(names, block.totals[groups].T, strict=True))
-    return columns | {"group": groups, "start": np.full(len(groups), start), "at": block.at[groups]}
-
-
-def _framed(rows: Sequence[Mapping[str, Any]], plan: Plan) -> pl.DataFrame:
-    names = (*TOTALS, "revision", "group", "start", "at")
-    none = np.zeros(0, np.int64)
-    whole = {name: np.concatenate([none, *(one[name] for one in rows)]) for name in names}
-    frame = pl.DataFrame(whole)
-    at = pl.when(pl.col("at") != _NEVER).then(pl.col("at")).cast(UTC_US).alias("computed_at")
-    counted = plan.facts[whole["group"]].hstack(
-        frame.select(*TOTALS, "revision", pl.col("start").cast(UTC_US), at)
+def _rows(start: int, block: Block, groups: Ints) -> Ints:
+    """Return, shape (_NAMES and group, start, at; groups), what `_framed` needs."""
+    return np.vstack(
+        [block.totals[:, groups], groups, np.full(len(groups), start), block.at[groups]]
     )
-    return stated(counted)
+
+
+def _framed(rows: Sequence[Ints], plan: Plan) -> pl.DataFrame:
+    names = (*_NAMES, "group", "start", "computed_at")
+    whole = np.concatenate([np.zeros((len(names), 0), np.int64), *rows], axis=1)
+    group, start, at = whole[len(_NAMES) :]
+    columns = [pl.Series(name, one) for name, one in zip(_NAMES, whole, strict=False)]
+    said = pl.Series("computed_at", at).cast(UTC_US)
+    if (at == _NEVER).any():
+        said = said.set(pl.Series(at == _NEVER), None)
+    columns += [pl.Series("start", start).cast(UTC_US), said]
+    return stated(plan.facts[group].hstack(columns))
 
 
 def _us(when: datetime) -> int:

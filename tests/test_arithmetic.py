@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 import arithmetic_energy
 import arithmetic_indices
+import arithmetic_sums
 import arithmetic_tariff
 import polars as pl
 import pytest
@@ -25,6 +26,7 @@ LEAST = {
     "arithmetic": 25,
     "arithmetic-energy": 13,
     "arithmetic-indices": 15,
+    "arithmetic-sums": 13,
     "arithmetic-tariff": 15,
 }
 """Examples a page has at least: a page that is not understood must not pass."""
@@ -85,6 +87,7 @@ def test_every_worked_example_holds(page):
     helpers = (
         arithmetic_energy.HELPERS
         | arithmetic_indices.HELPERS
+        | arithmetic_sums.HELPERS
         | arithmetic_tariff.HELPERS
         | {
             "blocks": blocks,

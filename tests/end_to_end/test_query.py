@@ -8,6 +8,8 @@ import polars as pl
 import pytest
 from program import Program
 
+from processors.balance import BALANCE
+from processors.groups import GROUP
 from processors.history.days import DAY, MONTH
 from processors.indices import INDICES
 from processors.interval import INTERVAL
@@ -25,6 +27,8 @@ TABLES = {
     "gaps": {"gap_id", "meter_id", "start", "end", "state", "cause", "energy_kwh", "method"},
     "indices": {"subject", "subject_id", "period"} | set(INDICES) - {"meter_id"},
     "quotas": {"site_id", "kind", "used_ratio", "crosses_at", "blocks_above", "kwh_above"},
+    "sums": set(GROUP),
+    "balance": set(BALANCE),
     "rejects": {"at", "reason", "source", "subject", "excerpt", "count"},
 }
 MAPPING = """\

@@ -16,7 +16,7 @@ from processors.group_state import GroupState, Plan, update
 from processors.groups import GROUP, group_sums
 from processors.places import KINDS, Places, division
 
-FUZZ = settings(max_examples=int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "10")), deadline=None)
+FUZZ = settings(max_examples=int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "25")), deadline=None)
 
 RATED = {"a1": 100.0, "a2": 50.0, "b1": 10.0, "c1": 30.0}
 CITY = [
@@ -89,7 +89,8 @@ def test_groups_are_told_by_kind():
         group_sums(rows, PLACES, "label:street")
 
 
-energies = st.one_of(st.none(), st.floats(0, 1e5), st.just(0.0))
+WATT_HOURS = st.integers(0, 10**8).map(lambda n: n / 1024)
+energies = st.one_of(st.none(), WATT_HOURS, st.just(0.0))
 rows_of = st.lists(
     st.builds(
         row,

@@ -14,7 +14,7 @@ from demandwatch.sitefiles import load_sites
 from processors.balance import balance, lines
 from processors.virtual import terms, virtual_intervals
 
-FUZZ = settings(max_examples=int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "10")), deadline=None)
+FUZZ = settings(max_examples=int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "25")), deadline=None)
 WORKS = site(
     "w",
     *("in", "sub-1:sub", "sub-2:sub"),
