@@ -62,13 +62,15 @@ def program(tmp_path_factory):
         "cap_kw": [{"from": "2026-03-03", "until": "2026-03-04", "value": 50}],
     }
     north = site("north", "n-1", "n-2") | limits
-    made = Program.make(folder / "bureau", [north, site("south", "s-1")])
+    south = site("south", "s-1")
+    south["meters"].append({"id": "s-sub", "role": "sub", "source": {"via": "file"}})
+    made = Program.make(folder / "bureau", [north, south])
     made.settings["processors"]["verdicts"] = {"guides": {"retail": "demo-tertiary"}}
     made.write()
     (folder / "mapping.yaml").write_text(MAPPING, encoding="utf-8")
     lines = [
         f"{START + timedelta(minutes=15 * n):%Y-%m-%d %H:%M},{meter},{1000 + n * kw / 4}"
-        for meter, kw in (("n-1", 40), ("n-2", 20), ("s-1", 8))
+        for meter, kw in (("n-1", 40), ("n-2", 20), ("s-1", 8), ("s-sub", 6))
         for n in range(193)
         if not (meter == "s-1" and n in HOLE)
     ]
@@ -144,10 +146,10 @@ def test_meters_and_sites_are_chosen(program):
     def meters(table, *words):
         return set(ask(program, table, *words)["meter_id"])
 
-    assert meters("days") == {"n-1", "n-2", "s-1"}
+    assert meters("days") == {"n-1", "n-2", "s-1", "s-sub"}
     assert meters("intervals", "--site", "north") == {"n-1", "n-2"}
     assert meters("months", "--meter", "n-1", "--meter", "s-1") == {"n-1", "s-1"}
-    assert meters("fleet", "--meter", "n-1", "--site", "south") == {"n-1", "s-1"}
+    assert meters("fleet", "--meter", "n-1", "--site", "south") == {"n-1", "s-1", "s-sub"}
     verdicts = ask(program, "verdicts", "--site", "south")
     assert set(verdicts["site_id"]) == {"south"}
     rejected = ask(program, "rejects", "--meter", "n-1")
