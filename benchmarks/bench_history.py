@@ -46,6 +46,7 @@ def block(ids: list[str], start: datetime, blocks: int = 1) -> pl.DataFrame:
         flags=pl.lit([], pl.List(pl.String)),
         revision=0,
         computed_at=pl.col("start") + BLOCK + timedelta(seconds=30),
+        method=pl.lit("none"),
     ).select(pl.col(n).cast(t) for n, t in INTERVAL.items())
 
 

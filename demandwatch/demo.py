@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,8 @@ SEED_DAYS = 35
 START = time(9, 40)
 """Site time at which a fresh demonstration begins: the first shift is up, the peak is near."""
 CLOCK_FILE = "demo-clock.json"
+_INTERRUPTED = 130
+"""Exit status of what a signal ended, as shells have it."""
 TICK_S = 15.0
 """Site seconds between two readings of a simulated MQTT meter."""
 
@@ -64,19 +67,26 @@ def demo(
     settings = loaded(config)
     if fresh and settings.data.exists():
         shutil.rmtree(settings.data)
+    over = Event()
     try:
         with (
-            signals(SIGTERM=_interrupt),
-            Stage.build(settings, speed, embedded=embedded_broker) as stage,
+            signals(SIGINT=over.set, SIGTERM=over.set),
+            Stage.build(settings, speed, over, embedded=embedded_broker) as stage,
         ):
-            watch(stage.app, stage.clock, seconds, headless=headless)
+            watch(stage.app, stage.clock, seconds, over, headless=headless)
             stage.keep_time()
             conclude(stage.app, strict=seconds is not None)
+    except EndedEarlyError:
+        raise typer.Exit(_INTERRUPTED) from None
     except (Shortfall, OSError, RuntimeError, ValueError) as error:
         fail(error)
     Console().print(
         "The demonstration has ended; everything it wrote is in", settings.data.resolve()
     )
+
+
+class EndedEarlyError(Exception):
+    """A person ended the demonstration before all of it was up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +99,29 @@ class Stage:
     _open: ExitStack
 
     @classmethod
-    def build(cls, config: Configuration, speed: float, *, embedded: bool = False) -> "Stage":
-        """Start broker, meters and system.
+    def build(
+        cls, config: Configuration, speed: float, over: Event, *, embedded: bool = False
+    ) -> "Stage":
+        """Start broker, meters and system, unless `over` is set meanwhile.
+
+        A signal is looked at between steps and never raised out of the midst of one: there it might
+        be lost in a library's callback, or leave a broker behind.
 
         Raises:
+            EndedEarlyError: `over` was set; everything started is closed again.
             OSError: a port or the data folder may not be had.
             RuntimeError: the broker or the console did not start.
         """
         stack = ExitStack()
         try:
-            return cls._build(config, speed, stack, embedded=embedded)
+            return cls._build(config, speed, stack, over, embedded=embedded)
         except BaseException:
-            _close(stack)
+            stack.close()
             raise
 
     @classmethod
     def _build(
-        cls, config: Configuration, speed: float, stack: ExitStack, *, embedded: bool
+        cls, config: Configuration, speed: float, stack: ExitStack, over: Event, *, embedded: bool
     ) -> "Stage":
         config.data.mkdir(parents=True, exist_ok=True)
         kept = _Times.kept(config.data)
@@ -118,17 +134,22 @@ class Stage:
         fleet = Fleet.of(config.sites, settings, epoch)
         broker = open_broker(config.data / "broker", embedded=embedded)
         stack.callback(broker.stop)
+        _go_on(over)
         buses = config.settings.collector.buses
         gateways = ModbusMeters(gateways_of(fleet, buses, config.profiles), clock.now)
         ports = gateways.start()
         stack.callback(gateways.stop)
+        _go_on(over)
         app = App(_pointed_at(config, broker, ports), clock)
         stack.callback(app.stop)
+        _go_on(over)
         if kept is None:
             past = fleet.readings(epoch - timedelta(days=SEED_DAYS), epoch, timedelta(minutes=15))
             app.journal.append(past).result()
             times.keep(config.data)
+        _go_on(over)
         app.start()
+        _go_on(over)
         publisher = Publisher(broker.host, broker.port, broker.protocol)
         publishers = MqttMeters(fleet, publisher, clock, TICK_S)
         publishers.start()
@@ -143,21 +164,12 @@ class Stage:
         return self
 
     def __exit__(self, *_: object) -> None:
-        _close(self._open)
+        self._open.close()
 
 
-def _close(stack: ExitStack) -> None:
-    """Close all; it takes seconds, and a second Ctrl-C must not leave a broker behind."""
-    with signals(SIGINT=_patience, SIGTERM=_patience):
-        stack.close()
-
-
-def _interrupt() -> None:
-    raise KeyboardInterrupt
-
-
-def _patience() -> None:
-    """Do nothing."""
+def _go_on(over: Event) -> None:
+    if over.is_set():
+        raise EndedEarlyError
 
 
 def _pointed_at(config: Configuration, broker: Broker, ports: dict[str, int]) -> Configuration:

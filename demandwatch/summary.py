@@ -14,7 +14,6 @@ from alerting.evidence.export import export
 from alerting.evidence.verify import verify
 from collector.clock import Clock
 from demandwatch.app import App
-from demandwatch.signals import signals
 
 REFRESH_S = 0.5
 SILENT = timedelta(minutes=15)
@@ -24,18 +23,18 @@ class Shortfall(RuntimeError):  # noqa: N818 - a result, told to the user as it 
     """A stage of the demonstration saw no data."""
 
 
-def watch(app: App, clock: Clock, seconds: float | None, *, headless: bool) -> None:
-    """Show the live summary until the time is over or Ctrl-C."""
-    over = threading.Event()
-    with signals(SIGINT=over.set, SIGTERM=over.set):
-        if headless:
-            over.wait(seconds)
-            return
-        waited = 0.0
-        with Display(panel(app, clock), refresh_per_second=4) as display:
-            while not over.wait(REFRESH_S) and (seconds is None or waited < seconds):
-                waited += REFRESH_S
-                display.update(panel(app, clock))
+def watch(
+    app: App, clock: Clock, seconds: float | None, over: threading.Event, *, headless: bool
+) -> None:
+    """Show the live summary until the time is over or `over` is set."""
+    if headless:
+        over.wait(seconds)
+        return
+    waited = 0.0
+    with Display(panel(app, clock), refresh_per_second=4) as display:
+        while not over.wait(REFRESH_S) and (seconds is None or waited < seconds):
+            waited += REFRESH_S
+            display.update(panel(app, clock))
 
 
 def figures(app: App, clock: Clock) -> dict[str, str]:
