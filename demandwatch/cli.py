@@ -28,6 +28,7 @@ COMMANDS = {
     "policy": "demandwatch.commands_policy:policy",
     "bill": "demandwatch.commands_bill:bill_",
     "ice-storage": "demandwatch.commands_bill:ice_storage_",
+    "baseline": "demandwatch.commands_baseline:baseline",
     "grafana": "demandwatch.commands_grafana:grafana",
 }
 """Command -> where it is: a function, or a group of commands."""

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 from collector.dated import Begins, ordered
 from collector.site import Identifier, Kind, Strict
 from collector.validation import Validation
+from processors.events import BaselineSettings, Event
 from processors.policy.header import Provenance
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -127,6 +128,13 @@ class BalanceSettings(Strict):
     """Losses (kWh) up to this are never a clue: the steps of registers."""
 
 
+def _each_once(events: tuple[Event, ...]) -> tuple[Event, ...]:
+    ids = [one.id for one in events]
+    if len(set(ids)) < len(ids):
+        raise ValueError("event ids must be unique")
+    return events
+
+
 class ProcessorsSettings(Strict):
     """What the understanding stage may be told."""
 
@@ -143,3 +151,6 @@ class ProcessorsSettings(Strict):
     tariff: TariffSettings = TariffSettings()
     indices: IndexSettings = IndexSettings()
     balance: BalanceSettings = BalanceSettings()
+    baseline: BaselineSettings = BaselineSettings()
+    events: Annotated[tuple[Event, ...], AfterValidator(_each_once)] = ()
+    """Events of orderly use and demand response: facts, added and never edited."""

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 import arithmetic_energy
 import arithmetic_indices
+import arithmetic_savings
 import arithmetic_sums
 import arithmetic_tariff
 import polars as pl
@@ -26,6 +27,7 @@ LEAST = {
     "arithmetic": 25,
     "arithmetic-energy": 13,
     "arithmetic-indices": 15,
+    "arithmetic-savings": 12,
     "arithmetic-sums": 13,
     "arithmetic-tariff": 15,
 }
@@ -87,6 +89,7 @@ def test_every_worked_example_holds(page):
     helpers = (
         arithmetic_energy.HELPERS
         | arithmetic_indices.HELPERS
+        | arithmetic_savings.HELPERS
         | arithmetic_sums.HELPERS
         | arithmetic_tariff.HELPERS
         | {

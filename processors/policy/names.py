@@ -30,6 +30,7 @@ def unknown_names(
     """
     faults = list(_of_settings(settings, packs, main))
     faults += _station(settings, sites, main)
+    faults += _of_events(settings, sites, main)
     for site, place in zip(sites, places, strict=True):
         faults += _of_site(site, place, settings, packs)
     return faults
@@ -68,6 +69,19 @@ def _station(
         allowed = ", ".join(known) or "the id of a meter with `role: weather`"
         problem = f"no weather station {named!r}"
         yield Fault(main[0], main[1].get(key, 0), ".".join(key), problem, allowed)
+
+
+def _of_events(
+    settings: ProcessorsSettings, sites: Sequence[Site], main: tuple[Path, Lines]
+) -> Iterator[Fault]:
+    known = {one.id for one in sites}
+    for n, event in enumerate(settings.events):
+        for m, ordered in enumerate(event.sites):
+            if ordered.site not in known:
+                key = ("processors", "events", n, "sites", m, "site")
+                problem = f"{event.id}: no site {ordered.site!r}"
+                name = ".".join(map(str, key))
+                yield Fault(main[0], main[1].get(key, 0), name, problem, "the id of a site")
 
 
 def _of_site(

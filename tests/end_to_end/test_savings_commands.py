@@ -1,0 +1,102 @@
+"""`demandwatch baseline` on a history of three weeks, and what `check` says of a wrong event."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+import pytest
+from baseline_rows import DIGEST, instant
+from history_rows import intervals, readings
+from program import Program
+from typer.testing import CliRunner
+
+from demandwatch.cli import app
+from demandwatch.faults import ConfigurationError
+from demandwatch.settings import load
+from processors.history.store import History
+
+FIRST, START = instant("2026-10-26 00:00"), instant("2026-11-17 14:00")
+NOW = datetime(2026, 11, 18, tzinfo=UTC)
+SITES = [
+    {
+        "id": name,
+        "name": {"zh": "厂", "en": "Works"},
+        "kind": "factory",
+        "district": "d",
+        "meters": [{"id": f"m-{name}", "source": {"via": "file"}}],
+    }
+    for name in ("a", "b")
+]
+NOTICE = {
+    "at": "2026-11-17T12:30:00+08:00",
+    "told": "duty desk",
+    "how": "SMS, receipt 91",
+    "sha256": DIGEST,
+}
+EVENT = {
+    "id": "heat-1",
+    "kind": "orderly_use",
+    "start": "2026-11-17T14:00:00+08:00",
+    "end": "2026-11-17T16:00:00+08:00",
+    "sites": [{"site": "a", "cut_kw": 10, "notice": NOTICE}, {"site": "b", "cut_kw": 10}],
+}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    """Two works at a steady 100 kW that go down to 80 kW in the event."""
+    made = Program.make(tmp_path_factory.mktemp("savings") / "bureau", SITES)
+    made.settings["processors"]["events"] = [EVENT]
+    made.write()
+    config = load(made.config)
+    rows = intervals(["m-a", "m-b"], FIRST, 23 * 96, NOW, energy_kwh=25.0)
+    during = pl.col("start").is_between(START, START + timedelta(hours=2), closed="left")
+    kwh = pl.when(during).then(20.0).otherwise("energy_kwh")
+    rows = rows.with_columns(energy_kwh=kwh, demand_kw=kwh * 4)
+    history = History(config.data / "history", lambda: NOW, config.book)
+    history.add(1, readings(["m-a"], FIRST, 1), rows)
+    history.flush()
+    return made
+
+
+def called(program, *words):
+    told = [words[0], "-c", str(program.config), "--format", "json", *words[1:]]
+    done = CliRunner().invoke(app, told, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout_bytes)
+
+
+def test_the_verdicts_of_an_event_and_what_they_rest_on(program):
+    told, untold = called(program, "baseline", "--event", "heat-1")
+    assert (told["site_id"], told["verdict"], told["complied"]) == ("a", "complies", 8)
+    assert (told["baseline_kwh"], told["notice_sha256"]) == (200.0, DIGEST)
+    assert (untold["verdict"], untold["reason"]) == ("undecided", "no_proof_of_notice")
+    blocks = called(program, "baseline", "--event", "heat-1", "--site", "b", "--show", "blocks")
+    assert {(row["site_id"], row["reduction_kwh"]) for row in blocks} == {("b", 5.0)}
+    days = called(program, "baseline", "--event", "heat-1", "--site", "a", "--show", "days")
+    assert [day["day"][-5:] for day in days if day["used"]] == ["11-13", "11-12", "11-11", "11-10"]
+
+
+def test_what_was_known_before_the_event_decides_nothing(program):
+    then = ("--as-of", "2026-11-17T12:00:00")
+    assert {row["reason"] for row in called(program, "baseline", "--event", "heat-1", *then)} == {
+        "no_proof_of_notice", "not_over",
+    }  # fmt: skip
+
+
+def test_an_unknown_event_and_an_unknown_site_are_one_sentence_each(program):
+    done = CliRunner().invoke(app, ["baseline", "-c", str(program.config), "--event", "x"])
+    assert (done.exit_code, "no event x" in done.stderr) == (1, True)
+    site = ["--event", "heat-1", "--site", "x"]
+    done = CliRunner().invoke(app, ["baseline", "-c", str(program.config), *site])
+    assert (done.exit_code, "not a site of event" in done.stderr) == (1, True)
+
+
+def test_check_names_an_event_of_a_site_that_does_not_exist(tmp_path):
+    made = Program.make(tmp_path / "bureau", SITES)
+    wrong = EVENT | {"sites": [{"site": "nobody", "cut_kw": 1}]}
+    made.settings["processors"]["events"] = [wrong]
+    made.write()
+    with pytest.raises(ConfigurationError) as raised:
+        load(made.config)
+    assert "heat-1: no site 'nobody'" in str(raised.value.faults[0])
