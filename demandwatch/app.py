@@ -63,7 +63,7 @@ class App:
     def _assemble(self) -> None:
         config, clock = self.config, self.clock
         data, now = config.data, clock.now
-        self._open.callback(os.close, lock(data))
+        self._open.callback(os.close, lock(data, config.digest))
         self.metrics = Metrics()
         self.care = FleetCare(config, clock, self.metrics, self._open)
         self.journal = Journal(

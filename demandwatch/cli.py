@@ -21,6 +21,7 @@ COMMANDS = {
     "query": "demandwatch.commands_query:query_",
     "edit": "demandwatch.commands_edit:edit",
     "import": "demandwatch.commands_import:import_",
+    "recompute": "demandwatch.commands_recompute:recompute_",
     "replay": "demandwatch.commands_data:replay",
     "meter": "demandwatch.commands_meter:meter",
     "simulate": "demandwatch.commands_simulate:simulate",

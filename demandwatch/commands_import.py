@@ -108,7 +108,7 @@ def _load(
     *,
     dry: bool,
 ) -> None:
-    with _bar("reading" if dry else "importing") as progress:
+    with bar("reading" if dry else "importing") as progress:
         entry, done = importer.load(file, mapping, meter, progress, dry=dry)
     if done is None and entry is not None:
         _say(
@@ -150,12 +150,12 @@ def _withdraw(importer: Importer, import_id: str) -> None:
     if entry.undone_at is not None:
         _say(f"import {entry.id} was undone on {entry.undone_at:%Y-%m-%d %H:%M}Z: nothing to do")
         return
-    with _bar("withdrawing") as progress:
+    with bar("withdrawing") as progress:
         count = importer.undo(entry, progress)
     _say(f"import {entry.id} ({entry.file}) is withdrawn: {count:,} readings no longer count")
 
 
-class _bar:  # noqa: N801 - a context manager, used like a function
+class bar:  # noqa: N801 - a context manager, used like a function
     """A progress bar in percent on standard error; nothing where that is no terminal."""
 
     def __init__(self, what: str) -> None:

@@ -38,14 +38,16 @@ class Editing:
         self.acts = self.store.acts()
         self._seen = self.store.last()
         fresh = self.acts.filter(pl.col("edit_id") > since)
-        rows = [self._of(one, history) for one in fresh.iter_rows(named=True)]
+        again = fresh.filter(pl.col("energy_kwh").is_null()).select(
+            "meter_id", first="start", last="end"
+        )
+        stating = pl.col("energy_kwh").is_not_null() | pl.col("withdraws").is_not_null()
+        rows = [self._of(one, history) for one in fresh.filter(stating).iter_rows(named=True)]
         if not rows:
-            return none
+            return interval.empty(), again
         told = pl.concat(rows).unique(["meter_id", "start"], keep="last", maintain_order=True)
         told = told.with_columns(pl.lit(now, dtype=UTC_US).alias("computed_at"))
-        again = fresh.filter(pl.col("withdraws").is_not_null())
-        spans = again.select("meter_id", first="start", last="end")
-        return told, pl.concat([spans, leaning(told, history, book)])
+        return told, pl.concat([again, leaning(told, history, book)])
 
     def _of(self, act: dict[str, object], history: History) -> pl.DataFrame:
         start, end, meter = act["start"], act["end"], str(act["meter_id"])
@@ -56,7 +58,12 @@ class Editing:
         rows = edits.news(history.intervals(start, end, [meter]), mine)
         return rows.filter(pl.col("start") >= start, pl.col("end") <= end)
 
+    @property
+    def unsettled(self) -> bool:
+        """There are acts taken up that `flushed` has not noted."""
+        return self._seen > self.store.applied()
+
     def flushed(self) -> None:
         """Note that history has everything taken up so far on disk."""
-        if self._seen > self.store.applied():
+        if self.unsettled:
             self.store.note_applied(self._seen)

@@ -20,10 +20,12 @@ EDIT: dict[str, pl.DataType] = {
     "at": UTC_US,
     "withdraws": pl.Int64(),
 }
-"""One row an act, never changed: either an edit (`energy_kwh` over the blocks `start` to `end`,
-spread evenly) or the withdrawal of the edit `withdraws`; `at` when it was made."""
+"""One row an act, never changed: an edit (`energy_kwh` over the blocks `start` to `end`, spread
+evenly), the withdrawal of the edit `withdraws`, or, with neither, the order to compute the span
+anew; `at` when it was made."""
 
 EDITED = "edited"
+_TICK = pl.duration(microseconds=1)
 _KEY = ["meter_id", "start"]
 
 
@@ -35,7 +37,21 @@ def none() -> pl.DataFrame:
 def standing(edits: pl.DataFrame) -> pl.DataFrame:
     """Return the edits that count: those nobody withdrew."""
     gone = edits["withdraws"].drop_nulls()
-    return edits.filter(pl.col("withdraws").is_null() & ~pl.col("edit_id").is_in(gone.implode()))
+    return edits.filter(
+        pl.col("energy_kwh").is_not_null() & ~pl.col("edit_id").is_in(gone.implode())
+    )
+
+
+def by_day(spans: pl.DataFrame) -> pl.DataFrame:
+    """Return spans (schema marks.LATE) cut at each midnight UTC, earliest day first, none twice."""
+    days = pl.datetime_ranges(
+        pl.col("first").dt.truncate("1d"), "last", interval="1d", time_unit="us", time_zone="UTC"
+    )
+    cut = spans.with_columns(days.alias("day")).explode("day").with_columns(
+        pl.max_horizontal("first", "day").alias("first"),
+        pl.min_horizontal("last", pl.col("day").dt.offset_by("1d") - _TICK).alias("last"),
+    )
+    return cut.sort("day", "meter_id", "first").unique(maintain_order=True).drop("day")
 
 
 def stated(edits: pl.DataFrame) -> pl.DataFrame:

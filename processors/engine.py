@@ -21,7 +21,7 @@ from collector.metrics import Metrics
 from processors import running, snapshot
 from processors.book import Book
 from processors.editing import Editing
-from processors.edits import edited
+from processors.edits import by_day, edited
 from processors.edits import none as edits_none
 from processors.history.editbook import EditBook
 from processors.history.store import History
@@ -35,6 +35,9 @@ RATE_WINDOW_S = 10.0
 VIEW_S = 1.0
 """Real seconds between looks at the running block while a backlog is worked up: nobody waits for a
 picture of yesterday, and it costs a third of the work."""
+
+PORTION = 2_000
+"""Meter-days computed anew between two batches, so that live readings do not wait."""
 
 Listener = Callable[[pl.DataFrame, Live], None]
 """Called after each step with the INTERVAL rows just issued (perhaps none) and the live picture."""
@@ -86,7 +89,7 @@ class Engine:
         """Spans whose blocks are still to be computed anew."""
         self._editing = Editing(edits) if edits else None
         self._unmade = pl.DataFrame(schema=LATE)
-        """Spans whose edits were withdrawn or bear upon later gaps."""
+        """Spans to compute anew because a person's act asks for it or bears upon them."""
         self._untold: list[pl.DataFrame] = []
         """INTERVAL rows the listener has not taken yet."""
         self._unseen: list[pl.Series] = []
@@ -100,7 +103,8 @@ class Engine:
         """Process until `stop` is set, then flush; called again after a crash, it goes on."""
         self._restore()
         while not stop.is_set():
-            self._journal.wait(self._cursor, self._settings.idle_s)
+            if self._unmade.is_empty():
+                self._journal.wait(self._cursor, self._settings.idle_s)
             self.pass_once()
         self.flush()
 
@@ -114,6 +118,8 @@ class Engine:
         while self._journal.last() > self._cursor:
             self.pass_once()
         self._edit()
+        while self._unmade.height:
+            self._edit()
         self.flush()
         return self._intervals - before
 
@@ -138,13 +144,14 @@ class Engine:
         A disk that refuses is told of and tried again at the next call; nothing is lost meanwhile.
         """
         self._flushed_at = time.monotonic()
-        if not self._dirty:
+        edited_anew = self._editing is not None and self._editing.unsettled
+        if not self._dirty and not edited_anew:
             return
         self._settle()
         try:
             self._history.flush()
             snapshot.save(self._path, self._state, self._cursor)
-            if self._editing:
+            if self._editing and self._unmade.is_empty():
                 self._editing.flushed()
         except OSError:
             self._told.refused.inc()
@@ -237,11 +244,13 @@ class Engine:
         now, marks = self._clock.now(), self._state.marks
         told, spans = self._editing.news(self._history, self._book, now)
         self._amend(told)
-        self._unmade = pl.concat([self._unmade, spans])
+        if spans.height:
+            self._unmade = by_day(pl.concat([self._unmade, spans]))
         if self._unmade.height:
             book, acts = self._book, self._editing.acts
-            self._amend(revise(self._unmade, marks, self._history, book, now, acts))
-            self._unmade = self._unmade.clear()
+            portion, rest = self._unmade.head(PORTION), self._unmade.slice(PORTION)
+            self._amend(revise(portion, marks, self._history, book, now, acts))
+            self._unmade = rest
 
     def _amend(self, rows: pl.DataFrame) -> None:
         if rows.height:

@@ -6,14 +6,10 @@ import numpy as np
 import polars as pl
 
 from alerting.evidence.material import Material
-from collector.polls import Ratios, micros
+from collector.polls import Ratios
 from collector.profiles import Profile
-from collector.rawwords import layouts, read
-from collector.registers import arranged, decode
+from collector.redecode import decoded, polls_alike, unlike
 from collector.site import Meter, ModbusSource
-
-_RELATIVE = 1e-12
-"""Another machine's floating point may differ in the last digit, no more."""
 
 
 def word_differences(material: Material, limit: int = 20) -> list[str]:
@@ -39,24 +35,20 @@ def _of_meter(material: Material, meter: Meter) -> Iterator[str]:
         yield f"meter {meter.id}: the package holds register words but no profile to decode them"
         return
     ratios = Ratios.of(material.site, meter)
-    for _, part in rows.group_by(layouts(rows["register_words"]), maintain_order=True):
+    for part in polls_alike(rows):
         yield from _of_plan(part, profile, ratios)
 
 
 def _of_plan(rows: pl.DataFrame, profile: Profile, ratios: Ratios) -> Iterator[str]:
     meter = rows["meter_id"][0]
     try:
-        blocks, words = read(rows["register_words"].to_list())
-        layout = arranged(profile, blocks)
+        values = decoded(rows, profile, ratios)
     except ValueError as error:
         yield f"meter {meter}: its register words cannot be decoded: {error}"
         return
-    in_force = np.array([ratios.at(micros(at)) for at in rows["measured_at"]])
-    values, _ = decode(layout, words, {"ct": in_force[:, 0], "pt": in_force[:, 1]})
     for name, said in values.items():
-        stated = rows[name].to_numpy().astype(np.float64)
-        unlike = ~np.isclose(stated, said, rtol=_RELATIVE, atol=0.0, equal_nan=True)
-        for row in np.flatnonzero(unlike):
+        stated = rows[name].cast(pl.Float64).to_numpy()
+        for row in np.flatnonzero(unlike(rows[name], said)):
             at = rows["measured_at"][int(row)]
             yield (
                 f"reading {meter} {at:%Y-%m-%d %H:%M:%S}Z: {name} is {_figure(stated[row])},"

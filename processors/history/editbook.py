@@ -82,6 +82,32 @@ class EditBook:
         span = _us(one["start"]), _us(one["end"])
         return self._append((one["meter_id"], *span, None, by, why, edit_id))
 
+    def recompute(self, spans: pl.DataFrame, by: str, why: str) -> int:
+        """Order that spans be computed anew from what was read; return how many acts that is.
+
+        Args:
+            spans: `meter_id, first, last` (instants), one row a meter.
+            by: who orders it.
+            why: the reason.
+
+        Raises:
+            EditError: nobody or no reason is named.
+            sqlite3.Error: the disk failed; nothing is ordered.
+        """
+        rows = [
+            (meter, _us(first), _us(last), None, by, why, None)
+            for meter, first, last in spans.select("meter_id", "first", "last").iter_rows()
+        ]
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for row in rows:
+                self._append(row)
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+        return len(rows)
+
     def _append(self, act: tuple[object, ...]) -> int:
         by, why = str(act[4]).strip(), str(act[5]).strip()
         if not by or not why:

@@ -1,0 +1,158 @@
+"""`demandwatch recompute`: history anew after a change of map, ratio, limit or guide."""
+
+import json
+import os
+from contextlib import closing
+from datetime import datetime
+from typing import Annotated
+
+import polars as pl
+import typer
+from rich.console import Console
+
+from collector.clock import Clock
+from collector.journal import Journal, JournalError
+from collector.sources.files import CHUNK_ROWS
+from demandwatch import query
+from demandwatch.app import App
+from demandwatch.commands_import import bar, work_up
+from demandwatch.commands_policy import chosen_sites
+from demandwatch.datafolder import DataFolderInUseError, in_force
+from demandwatch.options import Config, fail, loaded
+from demandwatch.recomputing import Job, RecomputeError, preview
+from demandwatch.reverdicts import Reverdict
+from demandwatch.settings import Configuration
+from processors.history.editbook import EditBook
+from processors.recompute import changes, spans_of
+
+_DAY = ["%Y-%m-%d"]
+
+
+def recompute_(
+    config: Config,
+    start: Annotated[datetime, typer.Option("--from", formats=_DAY, help="First day, local.")],
+    end: Annotated[datetime, typer.Option("--to", formats=_DAY, help="Excluded.")],
+    sites: Annotated[
+        list[str] | None, typer.Option(help="Only these sites; repeatable, or with commas.")
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Issue what the preview found, as revisions.")
+    ] = False,
+    by: Annotated[str, typer.Option(help="With --publish: name of who does it.")] = "",
+    why: Annotated[str, typer.Option(help="With --publish: the reason; kept for ever.")] = "",
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Processes that compute at once.", show_default="cores")
+    ] = os.cpu_count() or 1,
+    format_: Annotated[query.Format, typer.Option("--format")] = query.Format.TABLE,
+) -> None:
+    """Compute blocks and verdicts anew from stored readings, and show what would change.
+
+    After a register map or a ratio was corrected: readings whose words were kept (`keep_raw: true`)
+    are decoded anew. After limits, changes of meters or edits: blocks follow. After a guide or a
+    quota: kept verdicts are judged anew. Bills follow their tariff by themselves.
+
+        demandwatch recompute -c demandwatch.yaml --from 2026-10-01 --to 2026-11-01
+
+    writes nothing but a preview, beside a running system; interrupted, the same command goes on
+    where it was. The same command with --publish --by NAME --why TEXT issues what was shown, as revisions, so
+    that `query --as-of` shows what was known before, listed by `edit list`.
+    """
+    settings = loaded(config)
+    try:
+        named = chosen_sites(settings.sites, sites or [])
+        meters = tuple(sorted(meter.id for site in named for meter in site.meters))
+        job = Job.of(settings, start.date(), end.date(), meters)
+        if publish and not (by.strip() and why.strip()):
+            raise RecomputeError("--publish needs --by NAME and --why TEXT: both are kept for ever")
+        if job.complete and not publish:
+            job.clear()  # asked again: history may have moved on
+        with bar("computing") as progress:
+            preview(job, jobs, progress)
+        found = Reverdict.of(job, settings, Clock.real().now())
+        _report(job, settings, found, format_)
+        if publish:
+            _publish(job, settings, found, by, why)
+    except (ValueError, JournalError, OSError) as error:
+        fail(error)
+
+
+def _report(
+    job: Job, config: Configuration, found: Reverdict, format_: query.Format
+) -> None:
+    told = changes(job.rows("issued"), job.rows("intervals"), job.rows("readings"))
+    quiet = format_ is not query.Format.TABLE
+    _say(
+        f"{told['blocks'].sum():,} blocks of {told.height:,} of {len(job.meters):,} meters and "
+        f"{found.changed.height:,} verdicts change; {told['readings_corrected'].sum():,} readings "
+        "are decoded otherwise",
+        quiet=quiet,
+    )
+    query.write(told, format_, None)
+    if found.changed.height:
+        query.write(found.changed, format_, None)
+    if warning := _too_short(job):
+        _say(f"warning: {warning}", quiet=True)
+    _say(f"preview {job.id} in {job.folder.relative_to(config.data.parent)}", quiet=quiet)
+
+
+def _too_short(job: Job) -> str:
+    """Return why the span may not be published alone; empty: it may."""
+    rows = job.rows("beside")
+    if rows.is_empty():
+        return ""
+    first, last = rows["measured_at"].min(), rows["measured_at"].max()
+    return (
+        f"readings of {rows['meter_id'].n_unique()} meters beside the span ({first:%Y-%m-%d %H:%M}Z"
+        f" to {last:%Y-%m-%d %H:%M}Z) are decoded otherwise too, and their registers would jump at"
+        " its edge: take --from earlier, --to later"
+    )
+
+
+def _publish(job: Job, config: Configuration, found: Reverdict, by: str, why: str) -> None:
+    running = in_force(config.data)
+    if running is not None and running != config.digest:
+        raise RecomputeError(
+            "the running system has other settings than these: send it SIGHUP or restart it, then "
+            "publish"
+        )
+    if warning := _too_short(job):
+        raise RecomputeError(warning)
+    note = job.folder / "published.json"
+    if note.exists():
+        _say(f"published before: {note.read_text(encoding='utf-8')}")
+        return
+    clock = Clock.real()
+    readings, spans = job.rows("readings"), spans_of(job.rows("intervals"))
+    with closing(Journal(config.data / "journal.db", clock.now)) as journal:
+        stamped = readings.with_columns(
+            pl.lit(clock.now()).cast(readings.schema["received_at"]).alias("received_at"),
+            pl.lit(f"recompute:{job.id}").alias("source"),
+        )
+        for part in stamped.iter_slices(CHUNK_ROWS):
+            journal.append(part).result()
+    with closing(EditBook(config.data / "edits.db", clock.now)) as book:
+        book.recompute(spans, by, why)
+    done = work_up(config, clock)
+    _keep_verdicts(config, clock, found)
+    told = {"by": by, "why": why, "at": clock.now().isoformat()}
+    note.write_text(json.dumps(told, ensure_ascii=False), encoding="utf-8")
+    _say(f"published: {spans.height:,} meters; {done}")
+
+
+def _keep_verdicts(config: Configuration, clock: Clock, found: Reverdict) -> None:
+    if found.changed.is_empty():
+        return
+    try:
+        app = App(config, clock, console=False)
+    except DataFolderInUseError:
+        _say("the running system judges its own period anew within the hour; for others, stop it"
+             " and publish again, or use `policy judge --save`")  # fmt: skip
+        return
+    try:
+        app.history.add_verdicts(found.verdicts)
+    finally:
+        app.stop()
+
+
+def _say(text: str, *, quiet: bool = False) -> None:
+    Console(soft_wrap=True, highlight=False, stderr=quiet).print(text, markup=False)

@@ -1,0 +1,222 @@
+"""Computes history anew beside a running system: day by day, in parallel, kept until published."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from collector.clock import Clock
+from collector.polls import Ratios
+from collector.reading import READING
+from collector.redecode import corrected
+from collector.site import ModbusSource
+from demandwatch.settings import Configuration, load
+from processors import snapshot
+from processors.edits import by_day
+from processors.history.editbook import EditBook
+from processors.history.store import History
+from processors.interval import INTERVAL
+from processors.late import revise
+from processors.recompute import Correct, Overlay
+
+GROUP = 500
+"""Meters worked on together; bounds memory: a day of them at 15 s is 2.9 million readings."""
+_DAY = timedelta(days=1)
+_TOLD_EVERY_S = 0.5
+
+
+class RecomputeError(ValueError):
+    """It cannot be computed anew; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is to be computed anew; the same question with the same settings is the same job."""
+
+    folder: Path
+    settings: Path
+    start: date
+    end: date
+    """Excluded; local days of the first site's zone."""
+    meters: tuple[str, ...]
+
+    @classmethod
+    def of(cls, config: Configuration, start: date, end: date, meters: tuple[str, ...]) -> "Job":
+        """Name the job and make its folder.
+
+        Raises:
+            RecomputeError: an empty span, or nothing was ever processed.
+        """
+        if end <= start:
+            raise RecomputeError("--to must be later than --from")
+        if not (config.data / "state.bin").exists():
+            raise RecomputeError("nothing was processed yet: there is nothing to compute anew")
+        whole = json.dumps([str(start), str(end), meters, config.digest]).encode()
+        folder = config.data / "recompute" / hashlib.sha256(whole).hexdigest()[:10]
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(folder, config.path, start, end, meters)
+
+    @property
+    def id(self) -> str:
+        """Name of the job."""
+        return self.folder.name
+
+    def groups(self) -> list[tuple[str, ...]]:
+        """Return the meters, in the groups that are worked on together."""
+        return [self.meters[n : n + GROUP] for n in range(0, len(self.meters), GROUP)]
+
+    def part(self, group: int, day: int, what: str) -> Path:
+        """Return where the rows of a group and day are kept."""
+        return self.folder / f"{group:05}-{day:05}.{what}.parquet"
+
+    def days(self) -> int:
+        """Return how many days there are."""
+        return (self.end - self.start).days
+
+    @property
+    def complete(self) -> bool:
+        """Every part is there."""
+        return self.done() == len(self.groups()) * self.days()
+
+    def clear(self) -> None:
+        """Forget what was computed."""
+        for path in self.folder.iterdir():
+            path.unlink()
+
+    def done(self) -> int:
+        """Return how many parts are there."""
+        return len(list(self.folder.glob("*.intervals.parquet")))
+
+    def rows(self, what: str) -> pl.DataFrame:
+        """Return the kept rows: `intervals` that would be revised, `issued` before; `readings` that
+        are corrected, and those `beside` the span that would be too."""
+        found = sorted(self.folder.glob(f"*.{what}.parquet"))
+        of_readings = what in {"readings", "beside"}
+        schema = READING if of_readings else INTERVAL
+        frames = [pl.read_parquet(path) for path in found]
+        rows = pl.concat([pl.DataFrame(schema=schema), *frames])
+        if of_readings:
+            return rows
+        # a long gap may lean on days computed later: the last word counts
+        keep = "last" if what == "intervals" else "first"
+        return rows.unique(["meter_id", "start"], keep=keep, maintain_order=True)
+
+
+def preview(job: Job, workers: int, progress: Callable[[float], None]) -> None:
+    """Compute what is not there yet; an interrupted job goes on where it was.
+
+    Raises:
+        RecomputeError: words kept with readings do not fit the map in force now.
+        OSError: a file cannot be read or written.
+    """
+    total = max(len(job.groups()) * job.days(), 1)
+    progress(job.done() / total)
+    context = multiprocessing.get_context("spawn")  # polars' threads do not survive a fork
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        asked = [pool.submit(_group, job, number) for number in range(len(job.groups()))]
+        waiting = set(asked)
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=_TOLD_EVERY_S, return_when=FIRST_COMPLETED)
+                for one in done:
+                    one.result()
+                progress(job.done() / total)
+        except BaseException:
+            for one in asked:
+                one.cancel()
+            raise
+
+
+def _group(job: Job, number: int) -> None:
+    """Compute one group of meters, day by day; runs in a process of its own."""
+    config = load(job.settings)
+    clock = Clock.real()
+    meters = job.groups()[number]
+    history = History.open_readonly(config.data / "history", config.book, clock.now)
+    found = snapshot.load(config.data / "state.bin")
+    if found is None:
+        raise RecomputeError("the state of the processing is gone: start the system once")
+    with closing(EditBook(config.data / "edits.db", clock.now)) as book:
+        acts = book.acts()
+    zone = ZoneInfo(config.sites[0].timezone)
+    overlay = Overlay(history, correction(config, clock.now()))
+    low, high = (datetime.combine(day, time(), zone) for day in (job.start, job.end))
+    _write(overlay.beside(low, high, meters), job.part(number, 0, "beside"))
+    for day in range(job.days()):
+        if (kept := job.part(number, day, "intervals")).exists():
+            overlay.take(pl.read_parquet(kept))
+            continue
+        first = datetime.combine(job.start + day * _DAY, time(), zone)
+        last = datetime.combine(job.start + (day + 1) * _DAY, time(), zone)
+        spans = by_day(_spans(meters, first, last))
+        revised = revise(spans, found[0].marks, overlay, config.book, clock.now(), acts)
+        issued = _before(history, revised)
+        overlay.take(revised)
+        _write(issued, job.part(number, day, "issued"))
+        _write(overlay.corrections(first, last, meters), job.part(number, day, "readings"))
+        _write(revised, kept)
+
+
+def _spans(meters: tuple[str, ...], first: datetime, last: datetime) -> pl.DataFrame:
+    at = INTERVAL["start"]
+    return pl.DataFrame({"meter_id": list(meters)}).with_columns(
+        pl.lit(first, at).alias("first"), pl.lit(last - timedelta(microseconds=1), at).alias("last")
+    )
+
+
+def _before(history: History, revised: pl.DataFrame) -> pl.DataFrame:
+    """Return the blocks as they are issued now."""
+    if revised.is_empty():
+        return revised
+    low, high = revised["start"].min(), revised["end"].max()
+    meters = revised["meter_id"].unique().to_list()
+    issued = history.intervals(low, high, meters)  # type: ignore[arg-type]  # instants
+    return issued.join(revised, on=["meter_id", "start"], how="semi").select(
+        pl.col(name).cast(kind) for name, kind in INTERVAL.items()
+    )
+
+
+def _write(rows: pl.DataFrame, path: Path) -> None:
+    part = path.with_suffix(".part")
+    rows.write_parquet(part)
+    os.replace(part, path)
+
+
+def correction(config: Configuration, now: datetime) -> Correct:
+    """Return what decodes the words kept with readings by the maps and ratios in force now."""
+    known = {
+        meter.id: (config.profiles[meter.source.profile], Ratios.of(site, meter))
+        for site in config.sites
+        for meter in site.meters
+        if isinstance(meter.source, ModbusSource)
+    }
+
+    def correct(rows: pl.DataFrame) -> pl.DataFrame:
+        found = list(_corrected(rows))
+        if not found:
+            return pl.DataFrame(schema=READING)
+        stamped = pl.concat(found).with_columns(pl.lit(now, READING["received_at"]).alias("at"))
+        return stamped.with_columns(received_at="at").select(list(READING))
+
+    def _corrected(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+        for (meter,), part in rows.partition_by("meter_id", as_dict=True).items():
+            if meter not in known:
+                continue
+            try:
+                yield corrected(part, *known[str(meter)])
+            except ValueError as error:
+                raise RecomputeError(
+                    f"meter {meter}: the words kept with its readings do not fit its profile"
+                    f" {known[str(meter)][0].id}: {error}"
+                ) from error
+
+    return correct
