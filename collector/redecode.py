@@ -10,7 +10,7 @@ from collector.profiles import Profile
 from collector.rawwords import layouts, read
 from collector.reading import KEY, conform
 from collector.registers import arranged, decode
-from collector.words import Floats
+from collector.words import Bools, Floats
 
 _RELATIVE = 1e-12
 """Another machine's floating point may differ in the last digit, no more."""
@@ -41,10 +41,11 @@ def decoded(rows: pl.DataFrame, profile: Profile, ratios: Ratios) -> dict[str, F
     return values
 
 
-def unlike(stated: pl.Series, said: Floats) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+def unlike(stated: pl.Series, said: Floats) -> Bools:
     """Return the rows whose stated figure is not the one the words say."""
     known = stated.cast(pl.Float64).to_numpy()
-    return ~np.isclose(known, said, rtol=_RELATIVE, atol=0.0, equal_nan=True)
+    same: Bools = np.isclose(known, said, rtol=_RELATIVE, atol=0.0, equal_nan=True)
+    return ~same
 
 
 def corrected(rows: pl.DataFrame, profile: Profile, ratios: Ratios) -> pl.DataFrame:

@@ -43,6 +43,9 @@ def recompute_(
     jobs: Annotated[
         int, typer.Option(min=1, help="Processes that compute at once.", show_default="cores")
     ] = os.cpu_count() or 1,
+    verdicts: Annotated[
+        bool, typer.Option("--verdicts", help="Write the verdicts that change, not the meters.")
+    ] = False,
     format_: Annotated[query.Format, typer.Option("--format")] = query.Format.TABLE,
 ) -> None:
     """Compute blocks and verdicts anew from stored readings, and show what would change.
@@ -54,8 +57,8 @@ def recompute_(
         demandwatch recompute -c demandwatch.yaml --from 2026-10-01 --to 2026-11-01
 
     writes nothing but a preview, beside a running system; interrupted, the same command goes on
-    where it was. The same command with --publish --by NAME --why TEXT issues what was shown, as revisions, so
-    that `query --as-of` shows what was known before, listed by `edit list`.
+    where it was. The same command with --publish --by NAME --why TEXT issues what was shown: as
+    revisions, so that `query --as-of` shows what was known before, and listed by `edit list`.
     """
     settings = loaded(config)
     try:
@@ -69,7 +72,7 @@ def recompute_(
         with bar("computing") as progress:
             preview(job, jobs, progress)
         found = Reverdict.of(job, settings, Clock.real().now())
-        _report(job, settings, found, format_)
+        _report(job, settings, found, format_, verdicts=verdicts)
         if publish:
             _publish(job, settings, found, by, why)
     except (ValueError, JournalError, OSError) as error:
@@ -77,7 +80,7 @@ def recompute_(
 
 
 def _report(
-    job: Job, config: Configuration, found: Reverdict, format_: query.Format
+    job: Job, config: Configuration, found: Reverdict, format_: query.Format, *, verdicts: bool
 ) -> None:
     told = changes(job.rows("issued"), job.rows("intervals"), job.rows("readings"))
     quiet = format_ is not query.Format.TABLE
@@ -87,8 +90,8 @@ def _report(
         "are decoded otherwise",
         quiet=quiet,
     )
-    query.write(told, format_, None)
-    if found.changed.height:
+    query.write(found.changed if verdicts else told, format_, None)
+    if not quiet and not verdicts and found.changed.height:
         query.write(found.changed, format_, None)
     if warning := _too_short(job):
         _say(f"warning: {warning}", quiet=True)
@@ -100,11 +103,12 @@ def _too_short(job: Job) -> str:
     rows = job.rows("beside")
     if rows.is_empty():
         return ""
-    first, last = rows["measured_at"].min(), rows["measured_at"].max()
+    instants = pl.col("measured_at").dt.strftime("%Y-%m-%d %H:%MZ")
+    first, last = rows.select(instants.min().alias("first"), instants.max().alias("last")).row(0)
     return (
-        f"readings of {rows['meter_id'].n_unique()} meters beside the span ({first:%Y-%m-%d %H:%M}Z"
-        f" to {last:%Y-%m-%d %H:%M}Z) are decoded otherwise too, and their registers would jump at"
-        " its edge: take --from earlier, --to later"
+        f"readings of {rows['meter_id'].n_unique()} meters beside the span ({first} to {last}) are "
+        "decoded otherwise too, and their registers would jump at its edge: take --from earlier, "
+        "--to later"
     )
 
 

@@ -3,12 +3,11 @@
 import hashlib
 import json
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -97,8 +96,12 @@ class Job:
         return len(list(self.folder.glob("*.intervals.parquet")))
 
     def rows(self, what: str) -> pl.DataFrame:
-        """Return the kept rows: `intervals` that would be revised, `issued` before; `readings` that
-        are corrected, and those `beside` the span that would be too."""
+        """Return the kept rows.
+
+        Args:
+            what: `intervals` that would be revised, `issued` before; `readings` that are corrected,
+                and those `beside` the span that would be too.
+        """
         found = sorted(self.folder.glob(f"*.{what}.parquet"))
         of_readings = what in {"readings", "beside"}
         schema = READING if of_readings else INTERVAL
@@ -107,8 +110,10 @@ class Job:
         if of_readings:
             return rows
         # a long gap may lean on days computed later: the last word counts
-        keep = "last" if what == "intervals" else "first"
-        return rows.unique(["meter_id", "start"], keep=keep, maintain_order=True)
+        key = ["meter_id", "start"]
+        if what == "intervals":
+            return rows.unique(key, keep="last", maintain_order=True)
+        return rows.unique(key, keep="first", maintain_order=True)
 
 
 def preview(job: Job, workers: int, progress: Callable[[float], None]) -> None:
@@ -120,10 +125,14 @@ def preview(job: Job, workers: int, progress: Callable[[float], None]) -> None:
     """
     total = max(len(job.groups()) * job.days(), 1)
     progress(job.done() / total)
+    if workers == 1:
+        for number in range(len(job.groups())):
+            _group(job, number)
+            progress(job.done() / total)
+        return
     context = multiprocessing.get_context("spawn")  # polars' threads do not survive a fork
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        asked = [pool.submit(_group, job, number) for number in range(len(job.groups()))]
-        waiting = set(asked)
+        waiting = {pool.submit(_group, job, number) for number in range(len(job.groups()))}
         try:
             while waiting:
                 done, waiting = wait(waiting, timeout=_TOLD_EVERY_S, return_when=FIRST_COMPLETED)
@@ -131,7 +140,7 @@ def preview(job: Job, workers: int, progress: Callable[[float], None]) -> None:
                     one.result()
                 progress(job.done() / total)
         except BaseException:
-            for one in asked:
+            for one in waiting:
                 one.cancel()
             raise
 
@@ -149,14 +158,13 @@ def _group(job: Job, number: int) -> None:
         acts = book.acts()
     zone = ZoneInfo(config.sites[0].timezone)
     overlay = Overlay(history, correction(config, clock.now()))
-    low, high = (datetime.combine(day, time(), zone) for day in (job.start, job.end))
+    low, high = (_midnight(day, zone) for day in (job.start, job.end))
     _write(overlay.beside(low, high, meters), job.part(number, 0, "beside"))
     for day in range(job.days()):
         if (kept := job.part(number, day, "intervals")).exists():
             overlay.take(pl.read_parquet(kept))
             continue
-        first = datetime.combine(job.start + day * _DAY, time(), zone)
-        last = datetime.combine(job.start + (day + 1) * _DAY, time(), zone)
+        first, last = (_midnight(job.start + n * _DAY, zone) for n in (day, day + 1))
         spans = by_day(_spans(meters, first, last))
         revised = revise(spans, found[0].marks, overlay, config.book, clock.now(), acts)
         issued = _before(history, revised)
@@ -164,6 +172,10 @@ def _group(job: Job, number: int) -> None:
         _write(issued, job.part(number, day, "issued"))
         _write(overlay.corrections(first, last, meters), job.part(number, day, "readings"))
         _write(revised, kept)
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def _spans(meters: tuple[str, ...], first: datetime, last: datetime) -> pl.DataFrame:
@@ -188,7 +200,7 @@ def _before(history: History, revised: pl.DataFrame) -> pl.DataFrame:
 def _write(rows: pl.DataFrame, path: Path) -> None:
     part = path.with_suffix(".part")
     rows.write_parquet(part)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def correction(config: Configuration, now: datetime) -> Correct:

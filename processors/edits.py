@@ -47,9 +47,13 @@ def by_day(spans: pl.DataFrame) -> pl.DataFrame:
     days = pl.datetime_ranges(
         pl.col("first").dt.truncate("1d"), "last", interval="1d", time_unit="us", time_zone="UTC"
     )
-    cut = spans.with_columns(days.alias("day")).explode("day").with_columns(
-        pl.max_horizontal("first", "day").alias("first"),
-        pl.min_horizontal("last", pl.col("day").dt.offset_by("1d") - _TICK).alias("last"),
+    cut = (
+        spans.with_columns(days.alias("day"))
+        .explode("day")
+        .with_columns(
+            pl.max_horizontal("first", "day").alias("first"),
+            pl.min_horizontal("last", pl.col("day").dt.offset_by("1d") - _TICK).alias("last"),
+        )
     )
     return cut.sort("day", "meter_id", "first").unique(maintain_order=True).drop("day")
 

@@ -44,18 +44,20 @@ VERDICT_CHANGE: dict[str, pl.DataType] = {
     "edition_after": pl.String(),
     "outcome_before": pl.String(),
     "outcome_after": pl.String(),
+    "energy_kwh_before": pl.Float64(),
+    "energy_kwh_after": pl.Float64(),
     "actual_before": pl.Float64(),
     "actual_after": pl.Float64(),
     "threshold_before": pl.Float64(),
     "threshold_after": pl.Float64(),
     "unit": pl.String(),
 }
-"""One row a verdict kept in history that would be another one; null: there is none."""
+"""One row a verdict kept in history that would be another one; null: not known or none."""
 
 _DAY = timedelta(days=2)
 """Wider than any local day's distance from the UTC day."""
 _VERDICT = ["site_id", "kind", "row_id", "period_start", "period_end"]
-_TOLD = ["edition", "outcome", "actual", "threshold"]
+_TOLD = ["edition", "outcome", "energy_kwh", "actual", "threshold"]
 
 Correct = Callable[[pl.DataFrame], pl.DataFrame]
 """Takes READING rows, every version received; returns the corrected ones alone."""
@@ -118,9 +120,7 @@ class Overlay:
         self.news = pl.concat([rest, _shaped(revised)])
 
 
-def changes(
-    before: pl.DataFrame, after: pl.DataFrame, corrections: pl.DataFrame
-) -> pl.DataFrame:
+def changes(before: pl.DataFrame, after: pl.DataFrame, corrections: pl.DataFrame) -> pl.DataFrame:
     """Return CHANGE rows, sorted by meter.
 
     Args:
@@ -170,9 +170,7 @@ def days_anew(
         start: first day.
         end: excluded.
     """
-    placed = local(overlay.news, book.meters).filter(
-        pl.col("day") >= start, pl.col("day") < end
-    )
+    placed = local(overlay.news, book.meters).filter(pl.col("day") >= start, pl.col("day") < end)
     touched = placed.select(pl.col("meter_id").cast(pl.String), "day").unique()
     if touched.is_empty():
         return days
@@ -182,12 +180,16 @@ def days_anew(
     anew = day_rows(wide, book.meters, now).with_columns(pl.col("meter_id").cast(pl.String))
     mine = anew.join(touched, on=["meter_id", "day"], how="semi")
     rest = days.join(mine, on=["meter_id", "day"], how="anti")
-    return pl.concat([rest, mine.select(rest.columns).cast(dict(rest.schema))])
+    return pl.concat([rest, mine.select(rest.columns).cast(pl.Schema(rest.schema))])
 
 
 def verdict_changes(before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
-    """Return VERDICT_CHANGE rows: verdicts (VERDICT rows) of the same sites and periods that differ
-    in edition, outcome or figures."""
+    """Return VERDICT_CHANGE rows: where edition, outcome or figures differ.
+
+    Args:
+        before: VERDICT rows as kept.
+        after: of the same sites and periods.
+    """
     pair = before.select(*_VERDICT, "unit", *_named("before")).join(
         after.select(*_VERDICT, "unit", *_named("after")),
         on=_VERDICT, how="full", coalesce=True, nulls_equal=True,

@@ -162,6 +162,22 @@ def test_an_edit_made_before_a_crash_is_taken_up_after_it(bench):
     assert bench().read()["revision"].to_list() == [0, 1, 0, 0]
 
 
+def test_orders_are_worked_up_in_portions_and_noted_once_all_are_done(bench, monkeypatch):
+    one = bench()
+    one.read(minutes(0, 61), minutes(0, 61, "n"))
+    monkeypatch.setattr("processors.engine.PORTION", 1)
+    spans = pl.DataFrame({"meter_id": ["m", "n"], "first": [T0, T0], "last": [T0, T0]})
+    assert one.edits.recompute(spans, "王工", "new limits") == 2
+    one.engine._edit()
+    one.engine.flush()
+    assert one.edits.applied() == 0, "one of two is still to be done"
+    assert one.read()["revision"].to_list() == [0] * 8, "nothing changed, so nothing is revised"
+    assert one.edits.applied() == 2
+    with pytest.raises(EditError, match="name"):
+        one.edits.recompute(spans, "", "why")
+    assert one.edits.last() == 2
+
+
 def test_edits_that_make_no_sense_are_refused_and_none_is_ever_changed(bench):
     one = bench()
     for bad in [(0, 0, 5.0), (2, 1, 5.0), (0, 1, -1.0), (0, 1, float("nan")), (0, 0.5, 1.0)]:
