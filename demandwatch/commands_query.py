@@ -49,6 +49,8 @@ def query_(
     typical-days, duration: of meters, and of sites as the sum of their main meters; without either,
     of all sites. quality: voltage deviation, unbalance, harmonics, frequency, power factor of
     meters. A figure that rests on too little is empty, and its reason says why.
+
+    targets: sectors, districts and sites year by year against `processors.targets`.
     """
     settings = loaded(config)
     asked = query.Question(

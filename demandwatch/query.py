@@ -2,9 +2,8 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -14,8 +13,16 @@ import polars as pl
 from alerting.ledger import Ledger
 from collector.clock import Clock
 from collector.rejects import Rejects
-from demandwatch import query_fleet, query_indices, query_quotas, query_raw, query_sums
+from demandwatch import (
+    query_fleet,
+    query_indices,
+    query_quotas,
+    query_raw,
+    query_savings,
+    query_sums,
+)
 from demandwatch.query_sums import Per
+from demandwatch.query_words import Format, Table
 from demandwatch.settings import Configuration
 from demandwatch.table import encoded, show
 from processors.book import Book
@@ -23,42 +30,12 @@ from processors.history.store import History
 from processors.indices import Length
 from processors.load_report import Wanted
 
+__all__ = ["Format", "Table"]  # what commands ask with, beside what is defined here
+
 MOST_REJECTS = 10_000
 """All that are kept."""
 
 Otherwise = TypeVar("Otherwise", datetime, None)
-
-
-class Table(StrEnum):
-    """What may be asked for."""
-
-    INTERVALS = "intervals"
-    DAYS = "days"
-    MONTHS = "months"
-    VERDICTS = "verdicts"
-    ALERTS = "alerts"
-    FLEET = "fleet"
-    VALIDATION = "validation"
-    REJECTS = "rejects"
-    GAPS = "gaps"
-    INDICES = "indices"
-    WEEKDAYS = "weekdays"
-    YEAR_ON_YEAR = "year-on-year"
-    TYPICAL_DAYS = "typical-days"
-    DURATION = "duration"
-    QUALITY = "quality"
-    SUMS = "sums"
-    BALANCE = "balance"
-    QUOTAS = "quotas"
-
-
-class Format(StrEnum):
-    """How it is written."""
-
-    TABLE = "table"
-    CSV = "csv"
-    JSON = "json"
-    PARQUET = "parquet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +97,7 @@ class _Desk:
             Table.SUMS: self._sums,
             Table.BALANCE: self._balance,
             Table.QUOTAS: self._quotas,
+            Table.TARGETS: self._targets,
         }
         return answers[table]() if table in answers else self._load(table)
 
@@ -193,6 +171,11 @@ class _Desk:
         day = None if self._q.start is None else self._day(self._q.start, date(2000, 1, 1))
         history, sites = self._history(), self._sites()
         return query_quotas.quotas(self._config, history, sites, as_of or self._now(), day, as_of)
+
+    def _targets(self) -> pl.DataFrame:
+        least = self._config.settings.processors.indices.min_coverage
+        asked = replace(self._wanted(least), length=Length.YEAR)
+        return query_savings.tracked(self._config, self._history(), asked, self._sites())
 
     def _gaps(self) -> pl.DataFrame:
         start, end = self._instant(self._q.start, None), self._instant(self._q.end, None)
@@ -271,6 +254,7 @@ TO_PEOPLE: dict[Table, tuple[str, ...]] = {
         *("meter_id", "coverage", "quality"),
     ),
     Table.QUOTAS: query_quotas.SHOWN,
+    Table.TARGETS: query_savings.TARGETS_SHOWN,
     Table.GAPS: ("gap_id", "meter_id", "start", "end", "cause", "energy_kwh", "method"),
     **{Table(name): columns for name, columns in query_indices.TO_PEOPLE.items()},
 }

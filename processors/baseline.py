@@ -17,7 +17,7 @@ from datetime import datetime
 import polars as pl
 
 from processors.baseline_rows import BLOCKS, EVENTS, Lack
-from processors.eligible import KEYS, LIKE_DAY, beside, clocked, like_days, looked_at, slots
+from processors.eligible import KEYS, LIKE_DAY, Cells, beside, like_days, looked_at, slots
 from processors.events import BaselineSettings
 from processors.interval import BLOCK, Quality
 
@@ -60,7 +60,8 @@ def baselines(
     known = blocks.with_columns(site_id=pl.col("meter_id").cast(pl.String())).join(
         zones, on="site_id"
     )
-    cells, wanted = clocked(known), slots(orders, rule)
+    wanted = slots(orders, rule)
+    cells = Cells.of(known, wanted)
     days = looked_at(orders, every, types, rule)
     hours = beside(days, wanted, cells)
     likes = like_days(days, hours, cells, rule)

@@ -10,6 +10,7 @@ from collector.site import Identifier, Kind, Strict
 from collector.validation import Validation
 from processors.events import BaselineSettings, Event
 from processors.policy.header import Provenance
+from processors.savings_settings import TargetSettings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Price = Annotated[float, Field(ge=0)] | None
@@ -152,5 +153,6 @@ class ProcessorsSettings(Strict):
     indices: IndexSettings = IndexSettings()
     balance: BalanceSettings = BalanceSettings()
     baseline: BaselineSettings = BaselineSettings()
+    targets: TargetSettings = TargetSettings()
     events: Annotated[tuple[Event, ...], AfterValidator(_each_once)] = ()
     """Events of orderly use and demand response: facts, added and never edited."""

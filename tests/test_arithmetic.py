@@ -27,7 +27,7 @@ LEAST = {
     "arithmetic": 25,
     "arithmetic-energy": 13,
     "arithmetic-indices": 15,
-    "arithmetic-savings": 12,
+    "arithmetic-savings": 18,
     "arithmetic-sums": 13,
     "arithmetic-tariff": 15,
 }

@@ -12,6 +12,7 @@ from collector.yamlfile import Fault, Loaded, faults_of, load_yaml
 from processors.policy.header import Header
 from processors.policy.pack import AnyPack, FactorPack, Pack, SurchargePack, TablePack
 from processors.policy.power_factor_pack import PowerFactorPack
+from processors.policy.target_pack import TargetPack
 from processors.policy.tariff_pack import TariffPack
 
 PACK: TypeAdapter[AnyPack] = TypeAdapter(Pack)
@@ -27,6 +28,7 @@ class Packs:
     factors: tuple[FactorPack, ...] = ()
     tariffs: tuple[TariffPack, ...] = ()
     power_factors: tuple[PowerFactorPack, ...] = ()
+    targets: tuple[TargetPack, ...] = ()
 
     def guide(self, pack_id: str, start: date, end: date) -> TablePack | None:
         """Return the guide's edition in force throughout `[start, end)`, or None."""
@@ -66,6 +68,11 @@ class Packs:
         """Return the edition of a power-factor adjustment in force on `day`."""
         return _on(self.power_factors, pack_id, day)
 
+    def target(self, pack_id: str) -> TargetPack | None:
+        """Return the latest edition of a target pack: it names its own years."""
+        mine = [one for one in self.targets if one.id == pack_id]
+        return max(mine, key=lambda one: one.validity.begin, default=None)
+
 
 def _on(packs: Iterable[Edition], pack_id: str, day: date) -> Edition | None:
     next_day = day + timedelta(days=1)
@@ -101,6 +108,7 @@ def load_packs(folder: Path) -> tuple[Packs, list[Fault]]:
         tuple(one for one in packs if isinstance(one, FactorPack)),
         tuple(one for one in packs if isinstance(one, TariffPack)),
         tuple(one for one in packs if isinstance(one, PowerFactorPack)),
+        tuple(one for one in packs if isinstance(one, TargetPack)),
     ), faults
 
 

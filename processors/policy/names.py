@@ -57,6 +57,12 @@ def _of_settings(
         at = ("processors", "tariff", "power_factor")
         problem = f"no power-factor pack {adjusted!r}"
         yield Fault(file, lines.get(at, 0), ".".join(at), problem, ", ".join(known))
+    tracked = settings.targets.pack
+    known = sorted({one.id for one in packs.targets})
+    if tracked is not None and tracked not in known:
+        at = ("processors", "targets", "pack")
+        problem = f"no target pack {tracked!r}"
+        yield Fault(file, lines.get(at, 0), ".".join(at), problem, ", ".join(known))
 
 
 def _station(

@@ -14,6 +14,7 @@ from collector.site import Identifier, Strict, Text
 from processors.policy.correction import FORMULAS
 from processors.policy.header import Coal, Header, Provenance
 from processors.policy.power_factor_pack import PowerFactorPack
+from processors.policy.target_pack import TargetPack
 from processors.policy.tariff_pack import TariffPack
 
 
@@ -226,6 +227,6 @@ class FactorPack(Header):
     factors: Annotated[tuple[Factor, ...], Field(min_length=1)]
 
 
-AnyPack = TablePack | SurchargePack | FactorPack | TariffPack | PowerFactorPack
+AnyPack = TablePack | SurchargePack | FactorPack | TariffPack | PowerFactorPack | TargetPack
 
 Pack = Annotated[AnyPack, Field(discriminator="kind")]

@@ -100,3 +100,42 @@ def test_check_names_an_event_of_a_site_that_does_not_exist(tmp_path):
     with pytest.raises(ConfigurationError) as raised:
         load(made.config)
     assert "heat-1: no site 'nobody'" in str(raised.value.faults[0])
+
+
+@pytest.fixture(scope="module")
+def bureau(tmp_path_factory):
+    """A works of 100 kW in 2024 and of 90 kW in 2025, whole years in Shenzhen."""
+    works = SITES[0] | {"floor_area_m2": [{"from": "2024-01-01", "value": 8760}]}
+    made = Program.make(tmp_path_factory.mktemp("years") / "bureau", [works])
+    made.settings["processors"]["targets"] = {"pack": "savings-shenzhen", "base_year": 2024}
+    made.write()
+    config = load(made.config)
+    begin, turn = instant("2024-01-01 00:00"), instant("2025-01-01 00:00")
+    rows = pl.concat(
+        [
+            intervals(["m-a"], begin, 366 * 96, NOW, energy_kwh=25.0),
+            intervals(["m-a"], turn, 365 * 96, NOW, energy_kwh=22.5),
+        ]
+    )
+    history = History(config.data / "history", lambda: NOW, config.book)
+    history.add(1, readings(["m-a"], begin, 1), rows)
+    history.flush()
+    return made
+
+
+def test_targets_are_told_by_sector_district_and_site(bureau):
+    rows = called(bureau, "query", "targets")
+    told = {(one["level"], one["year"]): one for one in rows}
+    for level in ("sector", "district", "site"):
+        one = told[level, 2025]
+        assert (one["state"], one["provenance"]) == ("on", "illustrative")
+        assert one["change"] == pytest.approx(-0.1)
+        assert one["intensity"] == pytest.approx(90.0)  # kWh a m2 and year
+        assert one["base_intensity"] == pytest.approx(100 * 8784 / 8760)
+    assert {told["site", year]["reason"] for year in (2026, 2027)} == {"no_data"}
+    assert {one["year"] for one in called(bureau, "query", "targets", "--from", "2026-01-01")} == {
+        2026, 2027,
+    }  # fmt: skip
+    works = Program.make(bureau.folder.parent / "none", SITES)
+    done = CliRunner().invoke(app, ["query", "targets", "-c", str(works.config)])
+    assert (done.exit_code, "processors.targets.pack" in done.stderr) == (1, True)
