@@ -1,5 +1,6 @@
 """`demandwatch run` and `demandwatch check`."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -40,13 +41,15 @@ def run(
 def check(config: Config) -> None:
     """Check all settings; print every fault with file, line, key and what is allowed.
 
-    Warns of buses that cannot hold their poll periods. Exit status 1 if there is a fault.
+    Warns of buses that cannot hold their poll periods, and of transformer ratios that a meter's
+    register map does not use or goes without. Exit status 1 if there is a fault.
     """
     if (edge := edge_alone(config)) is not None:
         Console().print(
             f"{config}: no fault: a collector at the edge, {len(edge.sites)} sites, "
             f"{edge.meters} meters, {len(edge.profiles)} meter profiles"
         )
+        _warn(edge.warnings)
         return
     from demandwatch.meter_budget import budgets_of  # noqa: PLC0415 - `run` plans nothing
 
@@ -56,7 +59,11 @@ def check(config: Config) -> None:
         f"{config}: no fault: {len(found.sites)} sites, {meters} meters, "
         f"{len(found.profiles)} meter profiles, {len(found.rules)} rules"
     )
-    for budget in budgets_of(found.settings.collector, found.sites, found.profiles):
-        if budget.warning:
-            console = Console(stderr=True, soft_wrap=True, highlight=False)
-            console.print(f"warning: {budget.warning}", markup=False)
+    budgets = budgets_of(found.settings.collector, found.sites, found.profiles)
+    _warn([*found.warnings, *(one.warning for one in budgets if one.warning)])
+
+
+def _warn(warnings: Iterable[object]) -> None:
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    for one in warnings:
+        console.print(f"warning: {one}", markup=False)

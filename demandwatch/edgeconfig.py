@@ -15,6 +15,7 @@ from collector.yamlfile import Fault, faults_of, load_yaml
 from demandwatch.crosscheck import crosscheck
 from demandwatch.faults import ConfigurationError
 from demandwatch.payloadcheck import payload_faults
+from demandwatch.ratiocheck import ratio_warnings
 from demandwatch.sitefiles import load_sites
 
 
@@ -45,6 +46,8 @@ class EdgeConfiguration:
     sites: tuple[Site, ...]
     profiles: Mapping[str, Profile]
     payloads: Mapping[str, PayloadMapping]
+    warnings: tuple[Fault, ...] = ()
+    """What is no fault, but probably not meant."""
 
     @property
     def meters(self) -> int:
@@ -93,8 +96,9 @@ def load_edge(path: Path) -> EdgeConfiguration:
         raise ConfigurationError(faults)
     data = home / file.data
     return EdgeConfiguration(
-        path, data, file.collector, file.collector.edge, sites, profiles.by_id, payloads.by_id
-    )
+        path, data, file.collector, file.collector.edge, sites, profiles.by_id, payloads.by_id,
+        tuple(ratio_warnings(sites, places, profiles.by_id)),
+    )  # fmt: skip
 
 
 def _profiles(home: Path, file: EdgeFile) -> Profiles:

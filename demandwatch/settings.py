@@ -20,6 +20,7 @@ from demandwatch.crosscheck import crosscheck
 from demandwatch.draft import Draft
 from demandwatch.faults import ConfigurationError
 from demandwatch.payloadcheck import payload_faults
+from demandwatch.ratiocheck import ratio_warnings
 from demandwatch.sitefiles import load_sites, with_validation
 from processors.book import Book
 from processors.calendar import Calendar
@@ -62,6 +63,8 @@ class Configuration:
     rules: tuple[Compiled, ...]
     digest: str
     """SHA-256 over all files read, for the evidence."""
+    warnings: tuple[Fault, ...] = ()
+    """What is no fault, but probably not meant."""
 
     @property
     def data(self) -> Path:
@@ -110,6 +113,7 @@ def load(path: Path) -> Configuration:
         calendar,
         rules.rules,
         _digest(home, files),
+        tuple(ratio_warnings(sites, places, profiles.by_id)),
     )
 
 

@@ -20,8 +20,6 @@ def long(
     one_meter: str,
     known: Iterable[str] | None,
     sieve: Sieve,
-    *,
-    first: bool,
 ) -> pl.DataFrame:
     """Return `line, meter_id, stamp` and one column a quantity, as the file has them.
 
@@ -33,8 +31,7 @@ def long(
         mapping: what its columns mean.
         one_meter: id for layout `one_meter`.
         known: meters that may be; None: all.
-        sieve: takes what is refused.
-        first: this is the file's first piece; unknown columns are told once.
+        sieve: takes what is refused; a column of an unknown meter is told once.
 
     Raises:
         FileError: a column is missing.
@@ -44,9 +41,12 @@ def long(
     wanted = [stamp, *([clock] if clock else []), *(v.column for v in mapping.values if not wide)]
     wanted += [mapping.meter_column] if mapping.layout == "meter_a_row" else []
     _present(rows, wanted)
-    when = [pl.col(stamp).alias("stamp"), *([pl.col(clock).alias("clock")] if clock else [])]
+    when = [
+        pl.col(stamp).alias("stamp"),
+        *([pl.col(clock).cast(pl.String).alias("clock")] if clock else []),
+    ]
     if wide:
-        names = _meters(rows, mapping, known, sieve, first=first)
+        names = _meters(rows, mapping, known, sieve)
         renamed = rows.select("line", *when, *names)
         index = [name for name in ("line", "stamp", "clock") if name in renamed.columns]
         tall = renamed.unpivot(
@@ -83,12 +83,7 @@ def _present(rows: pl.DataFrame, wanted: list[str]) -> None:
 
 
 def _meters(
-    rows: pl.DataFrame,
-    mapping: FileMapping,
-    known: Iterable[str] | None,
-    sieve: Sieve,
-    *,
-    first: bool,
+    rows: pl.DataFrame, mapping: FileMapping, known: Iterable[str] | None, sieve: Sieve
 ) -> list[str]:
     """Return the columns that are meters; a column of an unknown one is refused as a whole."""
     other = {"line", mapping.time.column, mapping.time.clock_column, *mapping.ignore_columns}
@@ -98,8 +93,9 @@ def _meters(
     ids = {name: mapping.meter_ids.get(name, name) for name in names}
     allowed = set(ids.values() if known is None else known)
     strange = [name for name in names if ids[name] not in allowed]
-    if strange and first:
-        told = pl.DataFrame({"meter_id": strange, "column": strange}).with_columns(
+    if new := [name for name in strange if name not in sieve.headings]:
+        sieve.headings.update(new)
+        told = pl.DataFrame({"meter_id": new, "column": new}).with_columns(
             pl.lit(mapping.skip_lines + 1).alias("line"), pl.lit("").alias("stamp")
         )
         sieve.refuse(told, pl.lit(Reason.UNKNOWN_METER.value), pl.col("column"))

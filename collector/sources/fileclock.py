@@ -12,7 +12,7 @@ import polars as pl
 from collector.mappings import SITE, FileMapping, TimeColumn
 from collector.reading import UTC_US
 from collector.reason import Reason
-from collector.sources.filefaults import FileError, Sieve
+from collector.sources.filefaults import FileError, Sieve, plausible
 from collector.values import EARLIEST, FUTURE_TOLERANCE
 
 _DAY_END = r"(^|[ T])24:00(:00)?($|[^:\d])"
@@ -38,6 +38,7 @@ def instants(
     The latter have `local` and `zone` too, and are for `twice`.
     """
     rows = sieve.keep(rows, _told(rows), Reason.NO_TIME)
+    rows = sieve.keep(rows, plausible(rows, "stamp"), Reason.BAD_TIME)
     rows = rows.with_columns(_read(rows, mapping.time, workbook=workbook))
     if "measured_at" in rows.columns:
         rows = sieve.keep(rows, pl.col("measured_at").is_not_null(), Reason.BAD_TIME)
@@ -61,7 +62,8 @@ def twice(rows: pl.DataFrame, mapping: FileMapping, now: datetime, sieve: Sieve)
     place = ("meter_id", "local")
     rows = sieve.keep(rows, pl.len().over(place) == 2, Reason.AMBIGUOUS_TIME)
     nth = pl.int_range(pl.len()).over(place)
-    second = (nth == 1) != pl.col("falling")
+    # Told of each piece by itself; one with a single line of the meter cannot tell.
+    second = (nth == 1) != pl.col("falling").any().over("meter_id")
     rows = rows.with_columns(second.alias("second"))
     parts = [
         _ambiguous(part, str(z)) for (z,), part in rows.partition_by("zone", as_dict=True).items()

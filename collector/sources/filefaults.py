@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import date
 
 import polars as pl
 
@@ -37,6 +38,8 @@ class Sieve:
     """Heading of the column of times."""
     figure: str = ""
     """Heading of the first column of figures."""
+    headings: set[str] = field(default_factory=set)
+    """Columns that were refused as a whole."""
 
     def keep(
         self, rows: pl.DataFrame, good: pl.Expr, reason: Reason, value: pl.Expr | None = None
@@ -60,7 +63,7 @@ class Sieve:
     def refuse(self, rows: pl.DataFrame, reason: pl.Expr, value: pl.Expr | None = None) -> None:
         """Remember rows that are not taken; arguments as `keep`'s."""
         names = rows.columns
-        told = pl.col("stamp").cast(pl.String)
+        told = shown(rows, "stamp")
         if "clock" in names:
             told = pl.concat_str(told, pl.col("clock").cast(pl.String), separator=" ")
         blank = pl.lit("", dtype=pl.String)
@@ -84,3 +87,24 @@ class Sieve:
         return pl.concat([pl.DataFrame(schema=BAD), *self.frames]).sort(
             "line", "column", maintain_order=True
         )
+
+
+def plausible(rows: pl.DataFrame, name: str) -> pl.Expr:
+    """Return where a column can be shown: of dates, in the years Python and Polars can reckon."""
+    kind = rows.schema[name]
+    if not isinstance(kind, pl.Datetime | pl.Date):
+        return pl.lit(value=True)
+    edges = pl.Series([date(1000, 1, 1), date(9000, 1, 1)]).cast(pl.Date)
+    unit = kind.time_unit if isinstance(kind, pl.Datetime) else None
+    if unit == "ns":
+        return pl.lit(value=True)
+    low, high = (edges if unit is None else edges.cast(pl.Datetime(unit))).to_physical().to_list()
+    return pl.col(name).to_physical().is_between(low, high)
+
+
+def shown(rows: pl.DataFrame, name: str) -> pl.Expr:
+    """Return a column as text, a date that cannot be reckoned with as its number."""
+    told = pl.when(plausible(rows, name)).then(pl.col(name)).cast(pl.String)
+    if not isinstance(rows.schema[name], pl.Datetime | pl.Date):
+        return told
+    return pl.coalesce(told, pl.col(name).to_physical().cast(pl.String))

@@ -23,13 +23,15 @@ _KEPT = timedelta(microseconds=2)
 
 @dataclass(slots=True)
 class Runs:
-    """Turns the pieces of one file into registers, whose sums run on from piece to piece."""
+    """Turns the rows of one file into registers, in parts of ascending time; sums run on."""
 
     names: list[str]
     """The quantities; the first one's presence makes an interval, if it is the import register."""
     every: timedelta
     totals: pl.DataFrame | None = None
-    """`meter_id` and where each register stood at the end of the last piece."""
+    """`meter_id` and where each register stood at the end of the last part."""
+    ended: pl.DataFrame | None = None
+    """`meter_id` and the `ended` of the latest interval so far, taken or refused."""
     continued: set[str] = field(default_factory=set)
     """Ids of the imports whose runs go on behind a run of this one."""
 
@@ -37,15 +39,13 @@ class Runs:
         """Return `meter_id, measured_at, form` and the registers.
 
         Args:
-            rows: sorted by meter and `measured_at`, the interval's end; what was used in it.
+            rows: by meter and `measured_at`, the interval's end, each once; what was used in it. No
+                meter's are earlier than in the part before.
             around: READING rows already known of these meters in and beside these intervals, every
                 version received, not this import's own.
             sieve: takes intervals that cannot be set among them.
         """
-        begins = pl.col("measured_at") - self.every
-        before = pl.col("measured_at").shift(1).over("meter_id")
-        apart = before.is_null() | (before <= begins)
-        rows = sieve.keep(rows, apart, Reason.OVERLAPPING_INTERVAL, pl.col(self.names[0]))
+        rows = self._apart(rows, sieve)
         known = _settled(around, self.names)
         rows = self._free(rows, known, sieve)
         rows = self._set_on(self._summed(rows), known)
@@ -54,6 +54,20 @@ class Runs:
         ends = rows.select(*KEY, pl.lit(int(Form.INTERVAL)).alias("form"), *self.names)
         mended = self._mended(rows, starts, known)
         return pl.concat([starts, ends, mended])
+
+    def _apart(self, rows: pl.DataFrame, sieve: Sieve) -> pl.DataFrame:
+        """Leave out intervals that overlap the one before, be it in the part before."""
+        at = pl.col("measured_at")
+        last = rows.group_by("meter_id").agg(at.max().alias("ended"))
+        before = at.shift(1).over("meter_id")
+        if self.ended is not None:
+            rows = rows.join(self.ended, on="meter_id", how="left", maintain_order="left")
+            before = pl.coalesce(before, "ended")
+            last = pl.concat([self.ended.join(last, on="meter_id", how="anti"), last])
+        self.ended = last
+        apart = before.is_null() | (before <= at - self.every)
+        rows = sieve.keep(rows, apart, Reason.OVERLAPPING_INTERVAL, pl.col(self.names[0]))
+        return rows.drop("ended", strict=False)
 
     def _free(self, rows: pl.DataFrame, known: pl.DataFrame, sieve: Sieve) -> pl.DataFrame:
         """Leave out intervals in which the meter was read, or that another import cut otherwise."""
@@ -153,7 +167,7 @@ class Runs:
     def _starts(self, rows: pl.DataFrame, begun: pl.DataFrame) -> pl.DataFrame:
         """Return the readings where runs begin.
 
-        After a hole, at the piece's start, where the registers are other ones, and where the run of
+        After a hole, at the part's start, where the registers are other ones, and where the run of
         another import began, whose register this one replaces.
         """
         present = rows.filter(pl.col(self.names[0]).is_not_null())

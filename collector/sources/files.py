@@ -2,12 +2,13 @@
 
 Interval values become registers in runs (`collector.sources.fileruns`): a missing interval is a
 hole between two runs and never a zero, and a second file joins the first without a seam. Importing
-the same file twice makes the same readings. Files are worked up piece by piece, so memory does not
-grow with them.
+the same file twice makes the same readings. Large files are sorted on disk, so memory does not grow
+with them.
 """
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -140,16 +141,17 @@ def import_file(
     count, meters = 0, set[str]()
     span: list[datetime] = []
     pending: list[Future[int]] = []
-    for frame in reader.frames():
-        if desk is not None:
-            parts = frame.iter_slices(CHUNK_ROWS)
-            pending.extend(desk.journal.append(part) for part in parts)
-        while len(pending) > _IN_FLIGHT:
-            pending.pop(0).result()
-        count += frame.height
-        meters |= set(frame["meter_id"].unique().to_list())
-        span += [at for at in (frame["measured_at"].min(), frame["measured_at"].max()) if at]  # type: ignore[misc]  # instants
-        progress(reader.done)
+    with closing(reader.frames()) as frames:
+        for frame in frames:
+            if desk is not None:
+                parts = frame.iter_slices(CHUNK_ROWS)
+                pending.extend(desk.journal.append(part) for part in parts)
+            while len(pending) > _IN_FLIGHT:
+                pending.pop(0).result()
+            count += frame.height
+            meters |= set(frame["meter_id"].unique().to_list())
+            span += [at for at in (frame["measured_at"].min(), frame["measured_at"].max()) if at]  # type: ignore[misc]  # instants
+            progress(reader.done)
     for future in pending:
         future.result()
     sieve = reader.sieve

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import fastexcel
 import polars as pl
 
 from collector.mappings import FileMapping
+from collector.sources import fileparquet
 from collector.sources.filefaults import FileError
 
 PIECE_CELLS = 2_000_000
@@ -37,7 +38,7 @@ class Piece:
     """This piece is the whole file."""
 
 
-def pieces(path: Path, mapping: FileMapping, cells: int = PIECE_CELLS) -> Iterator[Piece]:
+def pieces(path: Path, mapping: FileMapping, cells: int = PIECE_CELLS) -> Generator[Piece]:
     """Read a table; at least one piece, which may have no rows.
 
     Args:
@@ -68,23 +69,17 @@ def _told(read: Iterator[Piece]) -> Iterator[Piece]:
         yield Piece(first.rows, first.torn, 1.0, whole=True)
         return
     yield first
+    del first  # a piece that is worked up must not stay in memory
     yield second
+    del second
     yield from read
 
 
 def _parquet(path: Path, at_once: int) -> Iterator[Piece]:
-    try:
-        lazy = pl.scan_parquet(path)
-        names = lazy.collect_schema().names()
-        total = lazy.select(pl.len()).collect().item()
-        size = max(at_once // max(len(names), 1), 1)
-        for first in range(0, max(total, 1), size):
-            rows = lazy.slice(first, size).collect()
-            line = pl.int_range(first + 1, first + rows.height + 1, dtype=pl.Int64)
-            done = min((first + size) / max(total, 1), 1.0)
-            yield Piece(rows.with_columns(line.alias(_free("line", names))), _no_torn(), done)
-    except pl.exceptions.PolarsError as error:
-        raise FileError(f"{path} is no Parquet file that can be read: {error}") from error
+    for rows, first, total in fileparquet.rows_of(path, at_once):
+        line = pl.int_range(first + 1, first + rows.height + 1, dtype=pl.Int64)
+        done = min((first + rows.height) / max(total, 1), 1.0)
+        yield Piece(rows.with_columns(line.alias(_free("line", rows.columns))), _no_torn(), done)
 
 
 def _free(name: str, taken: list[str]) -> str:
@@ -146,10 +141,10 @@ def _text(path: Path, mapping: FileMapping, chars: int) -> Iterator[Piece]:
                     names, records = _headings(records, mapping, path, last=last)
                 if names is not None:
                     yield _piece(records, names, raw.tell() / size)
-        except UnicodeDecodeError as error:
+        except UnicodeError as error:  # UTF-16 without its mark is no UnicodeDecodeError
             raise FileError(
                 f"{path} is not {encoding} text: set the mapping's `encoding`"
-                " (gb18030 for Chinese GBK exports, utf-16 for some of Excel's)"
+                " (gb18030 for Chinese GBK exports, utf-16 or utf-16-le for some of Excel's)"
             ) from error
         except csv.Error as error:
             raise FileError(f"{path}, near line {line}: {error}") from error

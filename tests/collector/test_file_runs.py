@@ -174,13 +174,33 @@ def test_pieces_of_any_size_equal_the_whole(tmp_path, before, values, cells):
 
 
 @RELAXED
-@given(VALUES, PIECES, CHANCE)
-def test_pieces_in_any_order_equal_the_whole_where_nothing_was_known(
-    tmp_path, values, cells, random
-):
-    """Over known values the lines of a file of several pieces must be in order of time."""
-    stands, told = taken_upon(tmp_path, [None], values, random=random, cells=cells)
+@given(VALUES, VALUES, PIECES, CHANCE)
+def test_pieces_in_any_order_equal_the_whole(tmp_path, before, values, cells, random):
+    stands, told = taken_upon(tmp_path, before, values, random=random, cells=cells)
     assert stands == told
+
+
+@RELAXED
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 400), st.integers(0, 9)), max_size=30),
+    PIECES,
+)
+def test_pieces_refuse_what_the_whole_refuses(tmp_path, lines, cells):
+    """Doubled and overlapping intervals, wherever they are cut."""
+    path = tmp_path / "file.csv"
+    rows = [
+        f"{meter},{START + timedelta(minutes=at):%Y-%m-%d %H:%M},{wh}" for meter, at, wh in lines
+    ]
+    path.write_text("\n".join(["id,t,wh", *rows]))
+    how = mapping().model_copy(update={"layout": "meter_a_row", "meter_column": "id"})
+    taken = []
+    for size in (2_000_000, cells):
+        reader = reader_of(path, how, NOW, cells=size)
+        frame = pl.concat(reader.frames())
+        ends = frame.filter(pl.col("source").str.starts_with("import-interval:")).select(KEY)
+        taken.append((reader.sieve.bad().rows(), ends.sort(KEY).rows()))
+        assert reader.done == 1.0
+    assert taken[0] == taken[1]
 
 
 def test_intervals_that_overlap_are_found_however_far_apart_their_lines_are(tmp_path):
