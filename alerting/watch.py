@@ -44,6 +44,7 @@ class Watch:
         live: Callable[[], Live],
         ready: Event,
         judge_within: timedelta = timedelta(days=7),
+        declared: Callable[[datetime], Sequence[Site]] | None = None,
     ) -> None:
         """Prepare; nothing is judged before the first call.
 
@@ -60,10 +61,12 @@ class Watch:
                 looks silent would raise an alarm.
             judge_within: blocks that ended longer ago are history, not news: an import of last year
                 raises no alert.
+            declared: the sites with what was declared of them by an instant; None: the settings'.
         """
         self._office, self._history, self._book = office, history, book
         self._sites, self._packs, self._settings = tuple(sites), packs, settings
         self._clock, self._live, self._ready, self._within = clock, live, ready, judge_within
+        self._declared = declared
         self._contracts = contracts(sites)
         mains = book.meters.filter("is_main")
         self._mains = mains["meter_id"].to_list()
@@ -171,6 +174,7 @@ class Watch:
         since = today - timedelta(days=self._settings.engine.verdict_days)
         days = self._history.days(since, today)
         period = Period(since, today)
-        verdicts = judge(days, self._sites, self._packs, period, self._settings.verdicts, now)
+        sites = self._declared(now) if self._declared else self._sites
+        verdicts = judge(days, sites, self._packs, period, self._settings.verdicts, now)
         self._history.add_verdicts(verdicts)
         return verdicts if verdicts.height else pl.DataFrame(schema=VERDICT)

@@ -170,19 +170,27 @@ class Meter(Strict):
     """Limits of this meter that differ from its site's."""
 
 
+BASES = {"output_value": "万元", "value_added": "万元", "guests": "guest"}
+"""Whole-site denominators of guides that are not per floor area, and the unit each is declared in:
+output value (产值), value added (工业增加值), guests (接待人次)."""
+
+
 class Production(Strict):
-    """Declared output of one product, for the statistics period that starts on `from`."""
+    """Output of one product, or a denominator of BASES, of the period that begins on `from`."""
 
     since: date = Field(alias="from")
     until: date
     """First day that no longer belongs to the period."""
     product: Identifier
-    """`id` of a row of a product quota pack."""
+    """`id` of a row of a product quota pack, or a name of BASES."""
     output: Annotated[float, Field(gt=0)]
     unit: str
     declared_by: str
     meters: tuple[Identifier, ...] = ()
     """Meters that measure this product's energy; empty: all main meters of the site."""
+    share: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Share (0..1) of the energy that several products have in common; None: divided by
+    output times quota."""
     other_energy_kgce: float | None = None
     """Energy of all other carriers for this output (kgce, recovered energy negative); None: not
     declared, and then an all-energy quota cannot be met, only exceeded."""

@@ -10,6 +10,7 @@ import polars as pl
 
 from alerting.ledger import Ledger
 from collector.site import Site
+from processors.activity import Declaration, none
 from processors.book import Book
 from processors.live import Live
 from processors.policy.load import Packs
@@ -95,3 +96,7 @@ class Sources:
     export: Callable[[str, str], Path] | None = None
     """Writes the evidence package of (alert id, who exports) and returns its path; None: the
     screens offer no download."""
+    activity: Callable[[], pl.DataFrame] = none
+    """Every declaration and withdrawal, schema ACTIVITY."""
+    declare: Callable[[str, Declaration], tuple[int, bool]] | None = None
+    """Keeps a declaration of (site id); returns its id and whether it is new. None: not here."""

@@ -25,6 +25,7 @@ from collector.rejects import Rejects
 from dashboards.sources import Sources
 from demandwatch import __version__
 from demandwatch.datafolder import lock
+from demandwatch.declaring import Declaring
 from demandwatch.evidence_sources import evidence_sources
 from demandwatch.fleetcare import FleetCare
 from demandwatch.readers import Reader, problems, readers
@@ -77,6 +78,7 @@ class App:
         self.history = History(data / "history", now, config.book)
         self.edits = EditBook(data / "edits.db", now)
         self._open.callback(self.edits.close)
+        self.declaring = Declaring(config, clock)
         self.ledger = Ledger(data / "ledger.db", now)
         self._open.callback(self.ledger.close)
         alerting = config.settings.alerting
@@ -163,6 +165,7 @@ class App:
             self.engine.live,
             self.engine.caught_up,
             timedelta(hours=config.settings.alerting.judge_within_hours),
+            self.declaring.sites,
         )
 
     def _on_step(self, intervals: pl.DataFrame, live: Live) -> None:
@@ -228,6 +231,8 @@ class App:
             gaps=self.care.gaps,
             rejects=self.rejects,
             export=write,
+            activity=self.declaring.acts,
+            declare=self.declaring.declare,
         )
         shown = config.settings.dashboards
         return Console(sources, shown.console, __version__, shown.meter_series)

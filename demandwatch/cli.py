@@ -20,6 +20,7 @@ COMMANDS = {
     "check": "demandwatch.commands_run:check",
     "query": "demandwatch.commands_query:query_",
     "edit": "demandwatch.commands_edit:edit",
+    "declare": "demandwatch.commands_declare:declare",
     "import": "demandwatch.commands_import:import_",
     "recompute": "demandwatch.commands_recompute:recompute_",
     "replay": "demandwatch.commands_data:replay",

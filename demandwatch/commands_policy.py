@@ -1,8 +1,9 @@
 """`demandwatch policy`: the packs, and verdicts over any period."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import typer
@@ -12,11 +13,13 @@ from collector.site import Site
 from demandwatch import query
 from demandwatch.app import App
 from demandwatch.datafolder import DataFolderInUseError
+from demandwatch.declaring import Declaring
 from demandwatch.options import Config, fail, loaded
 from demandwatch.settings import Configuration
 from demandwatch.table import show
+from processors.bases import year_before
+from processors.claims import Period, Span
 from processors.history.store import History
-from processors.intensity import Period
 from processors.judge import judge
 from processors.whatif import Change, whatif
 
@@ -26,6 +29,7 @@ _SHOWN = (
     "site_id",
     "row_id",
     "outcome",
+    "grade_zh",
     "standing",
     "reason",
     "actual",
@@ -33,6 +37,8 @@ _SHOWN = (
     "unit",
     "coverage",
     "estimated_share",
+    "annualised",
+    "allocation",
     "edition",
     "provenance",
 )
@@ -62,6 +68,7 @@ def list_(config: Config) -> None:
             "title": pack.title.zh,
             "rows": len(pack.rows),
             "published": sum(one.provenance.value == "published" for one in pack.rows),
+            "provenance": ", ".join(sorted({one.provenance.value for one in pack.rows})),
         }
         for pack in packs.tables
     ]
@@ -71,30 +78,76 @@ def list_(config: Config) -> None:
 @policy.command("judge")
 def judge_(
     config: Config,
-    start: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"])],
-    end: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Excluded.")],
+    start: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"])] = None,
+    end: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Excluded.")
+    ] = None,
+    span: Annotated[
+        Span | None,
+        typer.Option("--period", help="Not --from and --to: the last whole one."),
+    ] = None,
+    day: Annotated[
+        datetime | None,
+        typer.Option("--on", formats=["%Y-%m-%d"], help="--period before this day, not today."),
+    ] = None,
+    as_of: Annotated[
+        datetime | None,
+        typer.Option(
+            "--as-of",
+            formats=["%Y-%m-%dT%H:%M:%S%z"],
+            help="By what was known then, e.g. 2026-11-22T08:00:00+0800.",
+        ),
+    ] = None,
     save: Annotated[bool, typer.Option(help="Keep the verdicts in history.")] = False,
     format_: Annotated[query.Format, typer.Option("--format")] = query.Format.TABLE,
 ) -> None:
     """Judge every site over a statistics period of whole local days.
 
     Each verdict names the exact policy row and edition, its coverage and estimated share, and is
-    within, advanced, overrun, or undecided with the reason.
+    within, advanced, overrun, or undecided with the reason. A part of a year is scaled to a year
+    by the site's own months of the last full year: an estimate, and so a clue at most.
     """
     settings = loaded(config)
     clock = Clock.real()
+    if save and as_of:
+        fail("--save keeps what is known now: leave out --as-of")
     try:
-        period = Period(start.date(), end.date())
-        history = History.open_readonly(settings.data / "history", settings.book, clock.now)
-        days = history.days(period.start, period.end)
-        rules = settings.settings.processors.verdicts
-        verdicts = judge(days, settings.sites, settings.packs, period, rules, clock.now())
+        period = _period(start, end, span, (day or _today(settings, clock)).date())
+        verdicts = _judged(settings, clock, period, as_of)
         if save:
             _keep(settings, clock, verdicts)
     except (OSError, ValueError) as error:
         fail(error)
-    short = verdicts.select(_SHOWN) if format_ is query.Format.TABLE else verdicts
+    short = _short(verdicts) if format_ is query.Format.TABLE else verdicts
     query.write(short, format_, None)
+
+
+def _short(verdicts: pl.DataFrame) -> pl.DataFrame:
+    """Return what fits a terminal; of two columns only those that say something."""
+    empty = [one for one in ("annualised", "allocation") if verdicts[one].is_null().all()]
+    return verdicts.select(one for one in _SHOWN if one not in empty)
+
+
+def _period(start: datetime | None, end: datetime | None, span: Span | None, today: date) -> Period:
+    if span is not None and start is None and end is None:
+        return Period.of(span, today)
+    if span is not None or start is None or end is None or end <= start:
+        raise ValueError("say which period: --from and a later --to, or --period")
+    return Period(start.date(), end.date())
+
+
+def _today(settings: Configuration, clock: Clock) -> datetime:
+    return clock.now().astimezone(ZoneInfo(settings.sites[0].timezone))
+
+
+def _judged(
+    settings: Configuration, clock: Clock, period: Period, as_of: datetime | None
+) -> pl.DataFrame:
+    history = History.open_readonly(settings.data / "history", settings.book, clock.now)
+    days = history.days(year_before(period), period.end, as_of=as_of)
+    sites = Declaring(settings, clock).sites(as_of)
+    rules = settings.settings.processors.verdicts
+    return judge(days, sites, settings.packs, period, rules, clock.now())
 
 
 @policy.command("whatif")
@@ -125,10 +178,10 @@ def whatif_(
     try:
         change = _change(edition, tighten)
         period = Period(start.date(), end.date())
-        meant = chosen_sites(settings.sites, sites or [])
+        meant = chosen_sites(Declaring(settings, clock).sites(), sites or [])
         history = History.open_readonly(settings.data / "history", settings.book, clock.now)
         meters = [meter.id for site in meant for meter in site.meters]
-        days = history.days(period.start, period.end, meters)
+        days = history.days(year_before(period), period.end, meters)
         rules = settings.settings.processors.verdicts
         rows = whatif(days, meant, settings.packs, period, rules, clock.now(), change)
     except (OSError, ValueError) as error:

@@ -8,6 +8,7 @@ from alerting.evidence.gather import EvidenceSources
 from alerting.ledger import Ledger
 from collector.clock import Clock
 from demandwatch import __version__
+from demandwatch.declaring import Declaring
 from demandwatch.settings import Configuration
 from processors.history.editbook import EditBook
 from processors.history.store import History
@@ -34,6 +35,7 @@ def evidence_sources(
         packs=config.packs,
         profiles=config.profiles,
         settings=config.settings.processors.verdicts,
+        declared=Declaring(config, clock).site,
         edits=edits,
         settings_sha256=config.digest,
         software=SOFTWARE,

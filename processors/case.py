@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from processors.applied import Folded, Line
-from processors.intensity import Claim
+from processors.claims import Claim
 from processors.policy.pack import Row, TablePack
 from processors.verdict import Outcome, Reason, Standing
 
@@ -65,6 +65,9 @@ def row_of(case: Case, found: Finding, now: datetime) -> dict[str, object]:
         "days_counted": case.figures["days_counted"],
         "zero_days": case.figures["zero_days"],
         "computed_at": now,
+        **_grade(pack, line, found.actual),
+        "allocation": claim.allocation or None,
+        "annualised": claim.annualised or None,
     }
 
 
@@ -92,6 +95,18 @@ def _policy_columns(pack: TablePack | None, row: Row | None) -> dict[str, object
         "row_name_en": row.name.en,
         "clause": ", ".join(one for one in where if one) or None,
     }
+
+
+def _grade(pack: TablePack | None, line: Line | None, actual: Folded | None) -> dict[str, object]:
+    """Return the name of the grade a figure falls in."""
+    if pack is None or line is None or actual is None or actual.value is None:
+        return {}
+    met = line.grade(actual.value)
+    name = next((one.name for one in pack.levels if one.id == met), None)
+    whole = len(line.grades) == len(pack.levels)  # a level not printed may have been met
+    if met is None and whole:
+        name = pack.beyond
+    return {"grade_zh": name.zh, "grade_en": name.en} if name else {}
 
 
 def _comparison(actual: Folded | None, line: Line | None) -> dict[str, object]:

@@ -10,15 +10,15 @@ period's energy by that period's output or area; how to treat gaps is this produ
 stated with each figure as coverage.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 
 import polars as pl
 
-from collector.dated import Dated
-from collector.site import Production, Site
+from processors.claims import Claim, Period, area_claim, mains, output_claims
 from processors.interval import BLOCK
+
+__all__ = ["Claim", "Period", "area_claim", "mains", "measure", "output_claims"]
 
 INTENSITY: dict[str, pl.DataType] = {
     "claim": pl.Int32(),
@@ -37,136 +37,9 @@ bound; `coverage` 0..1 of the meter-days supported by measurement, weighted by e
 energy; `estimated_share` 0..1 of energy_kwh; `days_counted`, `zero_days` meter-days;
 `silent_meters` those without a single day that counts. Null where nothing is known."""
 
-YEAR_DAYS = 365
 _RATIOS = pl.col("per_unit_kwh", "stated_per_unit_kwh", "coverage", "estimated_share")
 """Rounded far below any meter's resolution: the order in which threads add must not show."""
 _BLOCK_US = BLOCK.seconds * 1e6  # a float: 96 blocks would overflow the 32 bits of `blocks`
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """A statistics period of whole local days, half-open."""
-
-    start: date
-    end: date
-
-    @classmethod
-    def year(cls, year: int) -> "Period":
-        """Return a calendar year."""
-        return cls(date(year, 1, 1), date(year + 1, 1, 1))
-
-    @property
-    def days(self) -> int:
-        """Length in days."""
-        return (self.end - self.start).days
-
-    @property
-    def year_days(self) -> int:
-        """Days a year has for this period: its own length if it is one, else 365."""
-        return self.days if self.days in (365, 366) else YEAR_DAYS
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One denominator somebody declared, and the meters whose energy it divides."""
-
-    site: Site
-    period: Period
-    product: str
-    """Empty: floor area, per year."""
-    denominator: float
-    """m2 (mean over the period) or output, in `unit`."""
-    unit: str
-    declared_by: str
-    """Empty if any part of it has no declarer on record."""
-    meters: tuple[str, ...]
-    segments: tuple[tuple[date, date, float], ...]
-    """Half-open spans of days and the denominator of one day in each, m2.a or output."""
-    other_energy_kgce: float | None = None
-    shared: bool = False
-    """Another declaration claims the energy of the same meters and days."""
-
-    @property
-    def days_expected(self) -> int:
-        """Days the claim is about."""
-        if not self.product:
-            return self.period.days
-        return sum((end - start).days for start, end, _ in self.segments)
-
-
-def mains(site: Site) -> tuple[str, ...]:
-    """Return the meters that add up to the site."""
-    return tuple(one.id for one in site.meters if one.role == "main")
-
-
-def area_claim(site: Site, period: Period) -> Claim | None:
-    """Return the claim of a site's floor area over a period; None if none was in force."""
-    spans = list(_spans(site.floor_area_m2, period))
-    if not spans:
-        return None
-    days = [(end - start).days for start, end, _ in spans]
-    area = sum(n * one.value for n, (_, _, one) in zip(days, spans, strict=True)) / sum(days)
-    return Claim(
-        site=site,
-        period=period,
-        product="",
-        denominator=area,
-        unit="m2",
-        declared_by=_declarers([one.declared_by for _, _, one in spans]),
-        meters=mains(site),
-        segments=tuple((s, e, one.value / period.year_days) for s, e, one in spans),
-    )
-
-
-def _spans(values: Sequence[Dated], period: Period) -> Iterator[tuple[date, date, Dated]]:
-    for n, one in enumerate(values):
-        until = values[n + 1].since if n + 1 < len(values) else period.end
-        start, end = max(one.since, period.start), min(until, period.end)
-        if start < end:
-            yield start, end, one
-
-
-def _declarers(names: Iterable[str]) -> str:
-    given = list(dict.fromkeys(names))
-    return "" if "" in given else "; ".join(given)
-
-
-def output_claims(site: Site, period: Period) -> list[Claim]:
-    """Return one claim for each product declared within the period.
-
-    Declarations that reach beyond the period are left out: their output cannot be split.
-    """
-    inside = [
-        one for one in site.production if period.start <= one.since and one.until <= period.end
-    ]
-    keys = dict.fromkeys((one.product, one.unit, one.meters) for one in inside)
-    groups = [[one for one in inside if (one.product, one.unit, one.meters) == k] for k in keys]
-    return [_output_claim(site, group, inside) for group in groups]
-
-
-def _output_claim(site: Site, group: list[Production], everyone: list[Production]) -> Claim:
-    others = [one.other_energy_kgce for one in group]
-    known = [one for one in others if one is not None]
-    return Claim(
-        site=site,
-        period=Period(min(one.since for one in group), max(one.until for one in group)),
-        product=group[0].product,
-        denominator=sum(one.output for one in group),
-        unit=group[0].unit,
-        declared_by=_declarers(one.declared_by for one in group),
-        meters=group[0].meters or mains(site),
-        segments=tuple(
-            (one.since, one.until, one.output / (one.until - one.since).days) for one in group
-        ),
-        other_energy_kgce=sum(known) if len(known) == len(others) else None,
-        shared=any(_clash(site, mine, other) for mine in group for other in everyone),
-    )
-
-
-def _clash(site: Site, mine: Production, other: Production) -> bool:
-    if mine is other or mine.until <= other.since or other.until <= mine.since:
-        return False
-    return bool(set(mine.meters or mains(site)) & set(other.meters or mains(site)))
 
 
 def measure(days: pl.DataFrame, claims: Sequence[Claim]) -> pl.DataFrame:
@@ -268,7 +141,7 @@ def _spans_of(claims: Sequence[Claim]) -> pl.DataFrame:
     rows = [
         (n, meter, start, end - timedelta(days=1), per_day)
         for n, one in enumerate(claims)
-        for meter in one.meters
+        for meter in one.rows
         for start, end, per_day in one.segments
     ]
     kinds = {

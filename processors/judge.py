@@ -12,12 +12,16 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from collector.dated import in_force
-from collector.site import Kind, Site
+from collector.site import BASES, Site
+from processors.allocation import ESTIMATED, allocate
 from processors.applied import Folded, Line, apply
+from processors.bases import claims_of, guide_id, rows_for, weights
 from processors.case import Case, Finding, row_of
-from processors.intensity import Claim, Period, area_claim, measure, output_claims
+from processors.claims import MEAN, Claim, Period
+from processors.intensity import measure
 from processors.policy.header import Provenance
 from processors.policy.load import Packs
+from processors.season import in_season
 from processors.settings import VerdictSettings
 from processors.verdict import VERDICT, Outcome, Reason
 
@@ -47,43 +51,17 @@ def judge(
     Returns:
         VERDICT rows sorted by site and row; several for a product with several indicators.
     """
-    known = list(sites)
-    guided = [one for one in known if one.guide or one.kind is not Kind.FACTORY]
-    areas = [area_claim(one, period) or _no_area(one, period) for one in guided]
-    outputs = [claim for one in known for claim in output_claims(one, period)]
-    claims = areas + outputs
+    claims = claims_of(sites, packs, period, settings)
+    claims = in_season(claims, days, period, settings.min_coverage)
+    days, claims = allocate(days, claims, lambda one: weights(one, packs, one.period))
     figures = measure(days, claims).rows(named=True)
     cases = [
-        case
+        Case(claim, row, pack, policy_row)
         for claim, row in zip(claims, figures, strict=True)
-        for case in _cases(claim, row, packs, settings)
+        for pack, policy_row in rows_for(claim, packs, settings)
     ]
     rows = [row_of(case, _find(case, packs, settings, now), now) for case in cases]
     return pl.DataFrame(rows, schema=VERDICT, orient="row").sort("site_id", "kind", "row_id")
-
-
-def _no_area(site: Site, period: Period) -> Claim:
-    return Claim(site, period, "", 0.0, "m2", "", (), ())
-
-
-def _cases(
-    claim: Claim, figures: dict[str, object], packs: Packs, settings: VerdictSettings
-) -> list[Case]:
-    start, end = claim.period.start, claim.period.end
-    if claim.product:
-        found = [
-            Case(claim, figures, pack, row)
-            for pack in packs.quotas(claim.product, start, end)
-            for row in pack.rows_of(claim.product)
-        ]
-        return found or [Case(claim, figures, None, None)]
-    pack = packs.guide(_guide_id(claim.site, settings), start, end)
-    row = pack.row(claim.site.use) if pack else None
-    return [Case(claim, figures, pack, row)]
-
-
-def _guide_id(site: Site, settings: VerdictSettings) -> str:
-    return site.guide or settings.guides.get(site.kind, "")
 
 
 def _find(case: Case, packs: Packs, settings: VerdictSettings, now: datetime) -> Finding:
@@ -132,12 +110,13 @@ def _electricity_only(case: Case) -> bool:
 
 def _policy_missing(case: Case, packs: Packs, settings: VerdictSettings) -> Reason | None:
     claim = case.claim
-    guide = _guide_id(claim.site, settings)
+    guide = guide_id(claim.site, settings)
     if case.row is None and not claim.product and not guide:
         return Reason.NO_GUIDE
     if case.pack is None:
-        known = packs.product_known(claim.product) if claim.product else packs.guide_known(guide)
-        missing = Reason.NO_ROW if claim.product else Reason.NO_GUIDE
+        product = claim.product if claim.product not in BASES else ""
+        known = packs.product_known(product) if product else packs.guide_known(guide)
+        missing = Reason.NO_ROW if product else Reason.NO_GUIDE
         return Reason.NO_EDITION if known else missing
     return Reason.NO_ROW if case.row is None else None
 
@@ -145,7 +124,7 @@ def _policy_missing(case: Case, packs: Packs, settings: VerdictSettings) -> Reas
 def _denominator_missing(case: Case) -> Reason | None:
     claim, row = case.claim, case.row
     if not claim.segments:
-        return Reason.NO_FLOOR_AREA
+        return Reason.NO_DENOMINATOR if claim.product else Reason.NO_FLOOR_AREA
     if claim.shared:
         return Reason.SHARED_METERS
     if row is None:
@@ -161,11 +140,11 @@ def _data_missing(case: Case, settings: VerdictSettings, now: datetime) -> Reaso
     claim = case.claim
     if now.astimezone(ZoneInfo(claim.site.timezone)).date() < claim.period.end:
         return Reason.PERIOD_NOT_OVER
-    if not claim.product and claim.period.days < settings.min_period_days:
-        return Reason.PERIOD_TOO_SHORT
+    if not claim.product and (reason := _too_short(claim, settings)):
+        return reason
     coverage, zero = case.number("coverage") or 0.0, case.number("zero_days") or 0.0
     if coverage < settings.min_coverage and zero > 0:
-        meter_days = claim.days_expected * len(claim.meters)
+        meter_days = claim.days_expected * len(claim.rows)
         # would the figure have been covered well enough, had the zero days counted?
         return (
             Reason.ZERO_DAYS
@@ -177,6 +156,14 @@ def _data_missing(case: Case, settings: VerdictSettings, now: datetime) -> Reaso
     if case.figures["silent_meters"]:
         return Reason.METER_WITHOUT_DATA
     return Reason.COVERAGE_BELOW_MINIMUM if coverage < settings.min_coverage else None
+
+
+def _too_short(claim: Claim, settings: VerdictSettings) -> Reason | None:
+    if claim.period.days >= settings.min_period_days or claim.annualised == "":
+        return None
+    if claim.period.days < settings.min_season_days:
+        return Reason.PERIOD_TOO_SHORT
+    return None if claim.annualised != MEAN else Reason.NO_SEASONAL_SHAPE
 
 
 def _declared(claim: Claim) -> dict[str, float]:
@@ -192,7 +179,10 @@ def _in_unit(case: Case, kwh: float) -> float:
         return kwh
     other = (case.claim.other_energy_kgce or 0.0) / case.claim.denominator
     kgce = kwh * case.pack.coal.value + other
-    return kgce * 1000.0 if case.row.unit.startswith("gce") else kgce
+    return kgce * _OF_KGCE[case.row.unit.partition("/")[0]]
+
+
+_OF_KGCE = {"kgce": 1.0, "gce": 1000.0, "tce": 0.001}
 
 
 def _clues(case: Case, line: Line, settings: VerdictSettings) -> tuple[Reason, ...]:
@@ -214,7 +204,8 @@ def _clues(case: Case, line: Line, settings: VerdictSettings) -> tuple[Reason, .
         Reason.METER_NOT_VERIFIED: not _verified(claim),
         Reason.DENOMINATOR_NOT_DECLARED: not claim.declared_by,
         Reason.NOT_CORRECTED: bool(line.threshold.skipped or line.corrected(0.0).skipped),
-        Reason.ANNUALISED: not claim.product and claim.period.days < 365,
+        Reason.ANNUALISED: bool(claim.annualised),
+        Reason.ALLOCATED: bool(ESTIMATED & set(claim.allocation.split())),
         Reason.ONLY_EXTRAPOLATED: lower is None
         or line.threshold.value is None
         or lower <= line.threshold.value,

@@ -25,8 +25,11 @@ class VerdictSettings(Strict):
     min_coverage: Share = 0.95
     """Least share of the period that measurement must support; below, a verdict is undecided."""
     min_period_days: Annotated[int, Field(ge=1, le=366)] = 365
-    """Shortest period (days) a yearly guide may judge. 365: seasons are not extrapolated; a trial
+    """Shortest period (days) whose plain mean a yearly guide may judge, where the site has no
+    seasonal shape (its last full year). 365: seasons are not extrapolated by a mean; a trial
     may set 28, and its overruns are clues."""
+    min_season_days: Annotated[int, Field(ge=1, le=366)] = 28
+    """Shortest period (days) that is scaled to a year by the site's own seasonal shape."""
     min_plausible_share: Share = 0.05
     """A figure below this share of the advanced level is undecided: it is rather part of the site
     that is metered than a site twenty times better than the best. 0 switches the test off."""

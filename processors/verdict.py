@@ -40,6 +40,8 @@ class Reason(StrEnum):
     NO_FIGURE = "no_figure"
     """The document prints no figure at the level that applies ("—"), or it is not known."""
     NO_FLOOR_AREA = "no_floor_area"
+    NO_DENOMINATOR = "no_denominator"
+    """The guide asks for output value, value added or guests, and none is declared."""
     NO_DATA = "no_data"
     METER_WITHOUT_DATA = "meter_without_data"
     """One of the site's main meters supports no day of the period."""
@@ -51,10 +53,12 @@ class Reason(StrEnum):
     PERIOD_NOT_OVER = "period_not_over"
     PERIOD_TOO_SHORT = "period_too_short"
     """The guide is for a year; the period is shorter than the settings allow to annualise."""
+    NO_SEASONAL_SHAPE = "no_seasonal_shape"
+    """The period is part of a year, and the site has no whole year before to scale it by."""
     UNIT_MISMATCH = "unit_mismatch"
     """Output is declared in another unit than the row's."""
     SHARED_METERS = "shared_meters"
-    """Several products are declared for the same meters and days: energy cannot be split."""
+    """Several products have meters and days in common, and neither shares nor quotas part them."""
     NOT_ELECTRICITY = "not_electricity"
     """The indicator counts coal or heat; electricity meters cannot decide it."""
     OTHER_CARRIERS = "other_carriers"
@@ -74,7 +78,9 @@ class Reason(StrEnum):
     NOT_CORRECTED = "not_corrected"
     """A correction the document allows was not applied: its input is not declared."""
     ANNUALISED = "annualised"
-    """Scaled to a year from a shorter period; seasons may mislead."""
+    """Scaled to a year from a shorter period, by season or mean: an estimate."""
+    ALLOCATED = "allocated"
+    """Energy was parted from other products' by a share or by output and quota, not measured."""
     ONLY_EXTRAPOLATED = "only_extrapolated"
     """The energy measured alone is not above the threshold; only extrapolated it is."""
     MUCH_ESTIMATED = "much_estimated"
@@ -121,6 +127,10 @@ VERDICT: dict[str, pl.DataType] = {
     "days_counted": pl.Int32(),
     "zero_days": pl.Int32(),
     "computed_at": UTC_US,
+    "grade_zh": pl.String(),
+    "grade_en": pl.String(),
+    "allocation": pl.String(),
+    "annualised": pl.String(),
 }
 """`verdict_id` = site:pack:row:start:end, the same for each revision; the latest is the row with
 the greatest `computed_at`. `kind` guide | product_quota. `reason` of an undecided outcome, else
@@ -132,7 +142,10 @@ met. `clause` the row's table and page. `energy_kwh` measured and estimated ener
 extrapolated; `denominator` its floor area (m2, mean over the counted days) or output;
 `coverage` 0..1 of the period supported by measurement, zero and missing days left out;
 `days_counted` days with energy, `zero_days` days that read zero throughout (meter-days of all
-meters, against `days_expected` x meters). Figures not known are null, never 0."""
+meters, against `days_expected` x meters). `grade_zh`, `grade_en` the name of the grade (等级)
+the figure falls in, also beyond the last level where the pack names that; `allocation` how energy
+was parted from other products' (processors.allocation), `annualised` how a part of a year was
+scaled to one. Figures not known are null, never 0."""
 
 
 def empty() -> pl.DataFrame:

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime
 
 import arithmetic_energy
 import arithmetic_indices
+import arithmetic_intensity
 import arithmetic_savings
 import arithmetic_sums
 import arithmetic_tariff
@@ -27,6 +28,7 @@ LEAST = {
     "arithmetic": 25,
     "arithmetic-energy": 13,
     "arithmetic-indices": 15,
+    "arithmetic-intensity": 14,
     "arithmetic-savings": 18,
     "arithmetic-sums": 13,
     "arithmetic-tariff": 15,
@@ -90,6 +92,7 @@ def test_every_worked_example_holds(page):
         arithmetic_energy.HELPERS
         | arithmetic_indices.HELPERS
         | arithmetic_savings.HELPERS
+        | arithmetic_intensity.HELPERS
         | arithmetic_sums.HELPERS
         | arithmetic_tariff.HELPERS
         | {

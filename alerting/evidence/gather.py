@@ -19,6 +19,7 @@ from collector.profiles import Profile
 from collector.reading import conform
 from collector.site import ModbusSource, Site
 from processors import edits
+from processors.allocation import Allocation
 from processors.estimate import LOOKBACK
 from processors.interval import INTERVAL, Method
 from processors.policy.load import Packs
@@ -66,6 +67,8 @@ class EvidenceSources:
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     """Register maps by id."""
     settings: VerdictSettings = field(default_factory=VerdictSettings)
+    declared: Callable[[Site, datetime], Site] = lambda site, _: site
+    """A site with what was declared of it by an instant."""
     edits: Callable[[], tuple[pl.DataFrame, int]] = lambda: (edits.none(), 0)
     """Every manual edit, schema EDIT, and the last one that history has worked up."""
     settings_sha256: str = "0" * 64
@@ -87,6 +90,7 @@ def gather(alert_id: str, sources: EvidenceSources) -> Material:
     if site is None:
         raise LedgerError(f"site {facts['site_id']!r} of alert {alert_id} is not in the settings")
     rule = rule_of(alert)
+    site = sources.declared(site, _fired_at(alert))
     start, end = _span(rule, alert, site, sources.now())
     meters = [meter.id for meter in site.meters]
     acts = _edits(sources.edits(), meters, start, end)
@@ -103,7 +107,7 @@ def gather(alert_id: str, sources: EvidenceSources) -> Material:
         readings=_readings(sources.history, meters, start, end),
         intervals=intervals,
         edits=acts,
-        packs=tuple(_packs(rule, alert, sources.packs)),
+        packs=tuple(_packs(rule, alert, sources.packs, site)),
         profiles=tuple(_profiles(site, sources.profiles)),
     )
 
@@ -117,8 +121,8 @@ def rule_of(alert: Alert) -> Rule:
 def _span(rule: Rule, alert: Alert, site: Site, now: datetime) -> tuple[datetime, datetime]:
     """Return the blocks to pack: the whole local days, month or period the alert is about."""
     zone = ZoneInfo(site.timezone)
-    since, fired = alert.facts["since"], alert.facts["fired_at"]
-    if not isinstance(since, datetime) or not isinstance(fired, datetime):
+    since, fired = alert.facts["since"], _fired_at(alert)
+    if not isinstance(since, datetime):
         raise LedgerError("the alert has no times")  # the ledger never stores such a one
     row = next(link for link in alert.links if link.act is Act.FIRED).facts()["row"]
     values: Mapping[str, object] = row if isinstance(row, dict) else {}
@@ -131,6 +135,13 @@ def _span(rule: Rule, alert: Alert, site: Site, now: datetime) -> tuple[datetime
     local = fired.astimezone(zone).date()
     end = _midnight(local + DAY, zone)
     return _midnight(since.astimezone(zone).date(), zone), max(fired, min(end, now))
+
+
+def _fired_at(alert: Alert) -> datetime:
+    fired = alert.facts["fired_at"]
+    if not isinstance(fired, datetime):
+        raise LedgerError("the alert has no times")  # the ledger never stores such a one
+    return fired
 
 
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
@@ -165,17 +176,21 @@ def _edits(
     return found
 
 
-def _packs(rule: Rule, alert: Alert, packs: Packs) -> Iterable[TablePack]:
-    """Yield the edition the verdict names, cut down to its row."""
+def _packs(rule: Rule, alert: Alert, packs: Packs, site: Site) -> Iterable[TablePack]:
+    """Yield the edition the verdict names, cut down to its row, and the rows that parted energy."""
     if rule.on is not Subject.VERDICT:
         return
     row = next(link for link in alert.links if link.act is Act.FIRED).facts()["row"]
     if not isinstance(row, dict):
         return
-    pack = packs.table(str(row.get("pack_id")), str(row.get("edition")))
-    if pack is not None:
-        kept = tuple(one for one in pack.rows if one.id == row.get("row_id"))
-        yield pack.model_copy(update={"rows": kept})
+    named = str(row.get("pack_id")), str(row.get("edition"))
+    by_quota = Allocation.OUTPUT_BY_QUOTA in str(row.get("allocation")).split()
+    others = {made.product for made in site.production} if by_quota else set()
+    for pack in packs.tables:
+        mine = {row.get("row_id")} if (pack.id, pack.edition) == named else set()
+        kept = tuple(one for one in pack.rows if one.id in mine | others or one.product in others)
+        if kept:
+            yield pack.model_copy(update={"rows": kept})
 
 
 def _profiles(site: Site, known: Mapping[str, Profile]) -> Iterable[Profile]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from collector.site import Site
+from collector.site import BASES, Site
 from collector.yamlfile import Fault, Lines
 from processors.policy.load import Packs
 from processors.settings import ProcessorsSettings
@@ -103,7 +103,7 @@ def _of_site(
     yield from _of_supply(site, place, settings, packs)
     meters = {one.id for one in site.meters}
     for made in site.production:
-        if not packs.product_known(made.product):
+        if made.product not in BASES and not packs.product_known(made.product):
             problem = f"{site.id}: no product quota has a row {made.product!r}"
             yield Fault(*place, "production.product", problem, "a row id of a product quota pack")
         for meter in sorted(set(made.meters) - meters):

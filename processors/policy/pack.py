@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from collector.site import Identifier, Strict, Text
+from collector.site import BASES, Identifier, Strict, Text
 from processors.policy.correction import FORMULAS
 from processors.policy.header import Coal, Header, Provenance
 from processors.policy.power_factor_pack import PowerFactorPack
@@ -90,20 +90,24 @@ the coal metrics cannot be decided by electricity meters."""
 Unit = Literal[
     "kWh/(m2.a)", "kgce/(m2.a)",
     "kWh/t", "kWh/m2", "kgce/t", "kgce/m2", "kgce/重箱", "gce/kWh", "kgce/GJ",
+    "kWh/万元", "kgce/万元", "tce/万元", "kWh/guest", "kgce/guest",
 ]  # fmt: skip
-"""Energy per denominator; `m2.a` is floor area and year, a bare `m2` is product."""
+"""Energy per denominator; `m2.a` is floor area and year, a bare `m2` is product, 万元 output
+value or value added, guest a guest received."""
 
 
 class Row(Strict):
     """One line of the table: one indicator of one use or product."""
 
     id: Identifier
-    """Unique in the pack; a site's `use`, or the `product` of its production, names it."""
+    """Unique in the pack; a site's `use` or `industry`, or a product it makes, names it."""
     name: Text
     product: Identifier = ""
-    """Product the indicator belongs to, where one product has several; empty: the row's own id."""
+    """Product, use or industry that has several indicators; empty: the row's own id."""
     metric: Metric = "electricity"
     unit: Unit
+    basis: Literal["", "output_value", "value_added", "guests"] = ""
+    """Of a guide that is not per floor area: what its figures are divided by."""
     levels: Mapping[Identifier, Figure]
     """Figure by level id; a level absent here is null. A bare number takes the row's provenance."""
     provenance: Provenance
@@ -130,7 +134,12 @@ class Row(Strict):
     @property
     def in_coal(self) -> bool:
         """Whether the figure counts standard coal rather than electricity."""
-        return self.unit.startswith(("kgce", "gce"))
+        return self.unit.startswith(("kgce", "gce", "tce"))
+
+    @property
+    def denominator(self) -> str:
+        """What the figure is divided by: floor_area, product, or a name of BASES."""
+        return self.basis or ("floor_area" if "m2.a" in self.unit else "product")
 
 
 class TablePack(Header):
@@ -140,6 +149,8 @@ class TablePack(Header):
     coal: Coal | None = None
     levels: Annotated[tuple[LevelName, ...], Field(min_length=1)]
     rows: Annotated[tuple[Row, ...], Field(min_length=1)]
+    beyond: Text | None = None
+    """Name of the grade of what is above every level, where the document names one."""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -158,7 +169,7 @@ class TablePack(Header):
                 )
             if row.in_coal and self.coal is None:
                 raise ValueError(f"row {row.id} is in coal: the pack must state its own `coal`")
-            if ("m2.a" in row.unit) != (self.kind == "guide"):
+            if not _belongs(row, self.kind):
                 raise ValueError(f"row {row.id}: unit {row.unit} does not belong in a {self.kind}")
         return self
 
@@ -175,6 +186,13 @@ class TablePack(Header):
         rows = tuple(one for one in self.rows if one.product == product)
         own = self.row(product)
         return rows if own is None or own in rows else (own, *rows)
+
+
+def _belongs(row: Row, kind: str) -> bool:
+    """Whether a row is of a guide (per floor area or its basis) or of a quota, as its pack is."""
+    if row.basis:
+        return kind == "guide" and row.unit.partition("/")[2] == BASES[row.basis]
+    return ("m2.a" in row.unit) == (kind == "guide")
 
 
 class Tier(Strict):

@@ -11,6 +11,7 @@ import pytest
 
 from dashboards.console.server import Console, PortTakenError
 from dashboards.settings import ConsoleSettings
+from processors.activity import DeclarationError
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +148,33 @@ def test_a_taken_port_is_a_clear_error_or_the_next_one(tmp_path):
         other.start()
         other.stop()
         assert other.url != f"http://127.0.0.1:{port}"
+
+
+def test_activity_is_declared_with_a_name_revised_and_read_back(tmp_path):
+    kept = []
+
+    def declare(site_id, one):
+        if one.value > 1e6:
+            raise DeclarationError("declaration 1 stands in the way")
+        kept.append((site_id, one))
+        return len(kept), len(kept) == 1
+
+    sources = replace(world.sources(tmp_path, filled=False), declare=declare)
+    console = Console(sources, ConsoleSettings(port=0))
+    console.start()
+    path = "/api/v1/sites/luohu-hotel/activity"
+    told = {"activity": "guests", "from": "2026-10-01", "until": "2026-11-01", "value": 812,
+            "unit": "guest", "declared_by": "Li"}  # fmt: skip
+    try:
+        assert get(console, path, told)[0] == 201
+        assert get(console, path, told)[0] == 200
+        assert get(console, path, told | {"value": 1e7})[0] == 409
+        assert get(console, path, {k: v for k, v in told.items() if k != "declared_by"})[0] == 422
+        assert get(console, path, told | {"declared_by": " "})[0] == 422
+        assert get(console, path.replace("luohu", "no"), told)[0] == 404
+        assert rows(console, path) == []
+        assert get(console, path + "?as_of=2026-10-01T00:00:00")[0] == 422
+    finally:
+        console.stop()
+    site, one = kept[0]
+    assert (site, one.value, one.declared_by) == ("luohu-hotel", 812, "Li")

@@ -152,7 +152,8 @@ def test_one_weakness_makes_an_overrun_a_clue(change, clue):
         ({"of": site(meters=[meter("m"), meter("n")])}, "meter_without_data"),
         ({"days": day_rows("m", START + timedelta(days=19), END, 1.0)}, "coverage_below_minimum"),
         ({"now": at(date(2017, 12, 31))}, "period_not_over"),
-        ({"period": Period(START, date(2017, 7, 1))}, "period_too_short"),
+        ({"period": Period(START, date(2017, 1, 20))}, "period_too_short"),
+        ({"period": Period(START, date(2017, 7, 1))}, "no_seasonal_shape"),
         (
             {"packs": guide(row={"corrections": [{"formula": "hotel_occupancy"}]})},
             "correction_input_missing",

@@ -29,7 +29,11 @@ def test_known_names_pass():
 @pytest.mark.parametrize(
     ("of", "settings", "says"),
     [
-        (site(guide="x"), {}, "s.yaml:3: guide: s: no guide 'x'; allowed: demo-tertiary, gbt"),
+        (
+            site(guide="x"),
+            {},
+            "s.yaml:3: guide: s: no guide 'x'; allowed: demo-industry, demo-tertiary",
+        ),
         (site(use="sauna"), {}, "has no row 'sauna'; allowed: catering, hotel"),
         (site(production=[MADE | {"product": "tea"}]), {}, "no product quota has a row 'tea'"),
         (site(production=[MADE | {"product": "clinker", "meters": ["z"]}]), {}, "no meter 'z'"),
