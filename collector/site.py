@@ -156,6 +156,12 @@ class Meter(Strict):
     to neutral in a 380 V network, 10000 between the lines of 10 kV. None: deviation is not told."""
     supply_phases: Literal[1, 3] = 3
     """Phases of the supply; which limits of voltage hold depends on it."""
+    three_wire: bool = False
+    """Three-phase three-wire metering: phase b is not judged, nor the power of single phases."""
+    basic_current_a: Annotated[float, Field(gt=0)] | None = None
+    """Basic current Ib (基本电流; behind transformers the rated one), A, primary: what loss of
+    current and reverse power are judged against. None: derived from `rated_power_kw`, and marked
+    so."""
     ct_ratio: DatedValues = ()
     pt_ratio: DatedValues = ()
     changes: Changes = ()

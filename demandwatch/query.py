@@ -14,6 +14,7 @@ from alerting.ledger import Ledger
 from collector.clock import Clock
 from collector.rejects import Rejects
 from demandwatch import (
+    query_anomalies,
     query_fleet,
     query_indices,
     query_quotas,
@@ -97,6 +98,8 @@ class _Desk:
             Table.SUMS: self._sums,
             Table.BALANCE: self._balance,
             Table.QUOTAS: self._quotas,
+            Table.ANOMALIES: lambda: self._anomalies()[0],
+            Table.ANOMALIES_SOUGHT: lambda: self._anomalies()[1],
             Table.TARGETS: self._targets,
         }
         return answers[table]() if table in answers else self._load(table)
@@ -177,6 +180,12 @@ class _Desk:
         asked = replace(self._wanted(least), length=Length.YEAR)
         return query_savings.tracked(self._config, self._history(), asked, self._sites())
 
+    def _anomalies(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        q, at = self._q, self._instant
+        start, end, as_of = at(q.start, None), at(q.end, None), at(q.as_of, None)
+        asked = query_anomalies.Span(start, end, as_of, as_of or self._now())
+        return query_anomalies.anomalies(self._config, self._history(), self._meters, asked)
+
     def _gaps(self) -> pl.DataFrame:
         start, end = self._instant(self._q.start, None), self._instant(self._q.end, None)
         rows = self._of_meters(query_fleet.gaps(self._config))
@@ -254,6 +263,7 @@ TO_PEOPLE: dict[Table, tuple[str, ...]] = {
         *("meter_id", "coverage", "quality"),
     ),
     Table.QUOTAS: query_quotas.SHOWN,
+    Table.ANOMALIES: query_anomalies.SHOWN,
     Table.TARGETS: query_savings.TARGETS_SHOWN,
     Table.GAPS: ("gap_id", "meter_id", "start", "end", "cause", "energy_kwh", "method"),
     **{Table(name): columns for name, columns in query_indices.TO_PEOPLE.items()},

@@ -24,6 +24,8 @@ class Table(StrEnum):
     SUMS = "sums"
     BALANCE = "balance"
     QUOTAS = "quotas"
+    ANOMALIES = "anomalies"
+    ANOMALIES_SOUGHT = "anomalies-sought"
     TARGETS = "targets"
 
 

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 from collector.dated import Begins, ordered
 from collector.site import Identifier, Kind, Strict
 from collector.validation import Validation
+from processors.anomaly_settings import AnomalySettings
 from processors.events import BaselineSettings, Event
 from processors.policy.header import Provenance
 from processors.savings_settings import TargetSettings
@@ -159,3 +160,4 @@ class ProcessorsSettings(Strict):
     targets: TargetSettings = TargetSettings()
     events: Annotated[tuple[Event, ...], AfterValidator(_each_once)] = ()
     """Events of orderly use and demand response: facts, added and never edited."""
+    anomalies: AnomalySettings = AnomalySettings()

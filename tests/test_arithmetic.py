@@ -3,6 +3,7 @@
 import doctest
 from datetime import UTC, date, datetime
 
+import arithmetic_anomalies
 import arithmetic_energy
 import arithmetic_indices
 import arithmetic_intensity
@@ -26,6 +27,7 @@ from processors.settings import VerdictSettings
 PAGES = sorted((REPO / "docs").glob("arithmetic*.md"))
 LEAST = {
     "arithmetic": 25,
+    "arithmetic-anomalies": 11,
     "arithmetic-energy": 13,
     "arithmetic-indices": 15,
     "arithmetic-intensity": 14,
@@ -89,7 +91,8 @@ def account(kwh_a_day, quota):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_worked_example_holds(page):
     helpers = (
-        arithmetic_energy.HELPERS
+        arithmetic_anomalies.HELPERS
+        | arithmetic_energy.HELPERS
         | arithmetic_indices.HELPERS
         | arithmetic_savings.HELPERS
         | arithmetic_intensity.HELPERS

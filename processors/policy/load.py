@@ -9,6 +9,7 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from collector.yamlfile import Fault, Loaded, faults_of, load_yaml
+from processors.policy.anomaly_pack import AnomalyPack
 from processors.policy.header import Header
 from processors.policy.pack import AnyPack, FactorPack, Pack, SurchargePack, TablePack
 from processors.policy.power_factor_pack import PowerFactorPack
@@ -29,6 +30,7 @@ class Packs:
     tariffs: tuple[TariffPack, ...] = ()
     power_factors: tuple[PowerFactorPack, ...] = ()
     targets: tuple[TargetPack, ...] = ()
+    anomalies: tuple[AnomalyPack, ...] = ()
 
     def guide(self, pack_id: str, start: date, end: date) -> TablePack | None:
         """Return the guide's edition in force throughout `[start, end)`, or None."""
@@ -73,6 +75,10 @@ class Packs:
         mine = [one for one in self.targets if one.id == pack_id]
         return max(mine, key=lambda one: one.validity.begin, default=None)
 
+    def anomaly(self, pack_id: str, day: date) -> AnomalyPack | None:
+        """Return the edition of anomaly thresholds in force on `day`."""
+        return _on(self.anomalies, pack_id, day)
+
 
 def _on(packs: Iterable[Edition], pack_id: str, day: date) -> Edition | None:
     next_day = day + timedelta(days=1)
@@ -109,6 +115,7 @@ def load_packs(folder: Path) -> tuple[Packs, list[Fault]]:
         tuple(one for one in packs if isinstance(one, TariffPack)),
         tuple(one for one in packs if isinstance(one, PowerFactorPack)),
         tuple(one for one in packs if isinstance(one, TargetPack)),
+        tuple(one for one in packs if isinstance(one, AnomalyPack)),
     ), faults
 
 

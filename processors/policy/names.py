@@ -5,6 +5,7 @@ from pathlib import Path
 
 from collector.site import BASES, Site
 from collector.yamlfile import Fault, Lines
+from processors.anomaly_settings import AnomalySettings
 from processors.policy.load import Packs
 from processors.settings import ProcessorsSettings
 
@@ -45,6 +46,11 @@ def _of_settings(
             key = ("processors", "verdicts", "guides", kind.value)
             problem = f"no guide {guide!r}"
             yield Fault(file, lines.get(key, 0), ".".join(key), problem, _guides(packs))
+    judged, usual = settings.anomalies.pack, AnomalySettings().pack
+    if judged != usual and judged not in (known := sorted({one.id for one in packs.anomalies})):
+        at = ("processors", "anomalies", "pack")
+        problem = f"no anomaly pack {judged!r}"
+        yield Fault(file, lines.get(at, 0), ".".join(at), problem, ", ".join(known))
     tiers = settings.quotas.surcharge
     known = sorted({one.id for one in packs.surcharges})
     if tiers is not None and tiers not in known:

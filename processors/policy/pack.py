@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from collector.site import BASES, Identifier, Strict, Text
+from processors.policy.anomaly_pack import AnomalyPack
 from processors.policy.correction import FORMULAS
 from processors.policy.header import Coal, Header, Provenance
 from processors.policy.power_factor_pack import PowerFactorPack
@@ -245,6 +246,8 @@ class FactorPack(Header):
     factors: Annotated[tuple[Factor, ...], Field(min_length=1)]
 
 
-AnyPack = TablePack | SurchargePack | FactorPack | TariffPack | PowerFactorPack | TargetPack
+AnyPack = (
+    TablePack | SurchargePack | FactorPack | TariffPack | PowerFactorPack | TargetPack | AnomalyPack
+)
 
 Pack = Annotated[AnyPack, Field(discriminator="kind")]

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from program import Program
 
+from processors.anomaly import ANOMALY, SOUGHT
 from processors.balance import BALANCE
 from processors.groups import GROUP
 from processors.history.days import DAY, MONTH
@@ -155,6 +156,23 @@ def test_meters_and_sites_are_chosen(program):
     rejected = ask(program, "rejects", "--meter", "n-1")
     assert rejected["reason"].to_list() == ["not_a_number"]
     assert ask(program, "rejects", "--site", "south").is_empty()
+
+
+def test_anomalies_are_clues_and_what_was_not_looked_for_is_told(program):
+    """Of what s-1 draws a quarter does not come by its sub-meter."""
+    span = ["--from", "2026-03-03", "--to", "2026-03-04"]
+    rows = ask(program, "anomalies", *span)
+    assert rows.columns == list(ANOMALY)
+    gap = rows.row(0, named=True)
+    assert (rows.height, gap["meter_id"], gap["kind"]) == (1, "s-1", "parent_child_gap")
+    assert gap["value"] == pytest.approx(0.25)
+    assert (gap["threshold"], gap["standing"]) == (0.05, "clue")
+    sought = ask(program, "anomalies-sought", "--site", "south", *span)
+    assert sought.columns == list(SOUGHT)
+    reasons = {(meter, kind): why for meter, _, kind, _, _, _, why in sought.rows()}
+    assert reasons["s-1", "parent_child_gap"] is None
+    assert reasons["s-sub", "parent_child_gap"] == "no_sub_meters"
+    assert reasons["s-1", "reverse_power"] == "no_basic_power"
 
 
 @pytest.mark.parametrize(

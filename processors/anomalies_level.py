@@ -1,0 +1,180 @@
+"""Parent-child gap, sudden drop, zero use: signals over local days; pure.
+
+`analytic_rules` of the reference data: this product's own, no standard's.
+"""
+
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from processors.anomaly import Bound, Signal
+from processors.balance import MAINS
+
+WEEK, WEEKS_BEFORE, LEAST_WEEKS = 7, 4, 2
+"""A weekday's level before is the mean of those known of four; two of them must be."""
+MEDIAN_DAYS, LEAST_MEDIAN_DAYS = 30, 15
+HISTORY_DAYS = WEEK * (WEEKS_BEFORE + 1)
+"""Days before a day that its judgement may rest on."""
+_PAUSE_S = 2 * 3600.0
+"""Days follow one another; a missing one parts episodes."""
+
+Floats = npt.NDArray[np.float64]
+
+
+def levels(days: pl.DataFrame, least_coverage: float) -> pl.DataFrame:
+    """Return the meters' days with their level and that before, as rows of signals.
+
+    Args:
+        days: DAY rows of days that are over.
+        least_coverage: a day less covered is not known.
+
+    Returns:
+        `week_kwh` mean of a day and the six before; `before_kwh` mean of the same weekdays of the
+        four weeks before these; `median_kwh` of the 30 days before the run of zeros the day belongs
+        to (before itself, if it is none). Null where too little is known.
+    """
+    known = pl.when(pl.col("coverage") >= least_coverage - 1e-9).then("energy_kwh")
+    rows = days.select("meter_id", "day", pl.col("start").alias("at"), "end", known.alias("kwh"))
+    rows = rows.sort("meter_id", "day").with_columns(gap_s=pl.lit(_PAUSE_S))
+    if rows.is_empty():
+        absent = {n: pl.lit(None, pl.Float64()) for n in ("week_kwh", "before_kwh", "median_kwh")}
+        return rows.with_columns(**absent)
+    code, place, grid = _grid(rows)
+    week, before = _means(grid)
+    median = _medians(grid)
+    found = {"week_kwh": week, "before_kwh": before, "median_kwh": median}
+    told = [pl.Series(name, one[code, place]).fill_nan(None) for name, one in found.items()]
+    return rows.with_columns(told)
+
+
+def _grid(rows: pl.DataFrame) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+    first, last = rows["day"].min(), rows["day"].max()
+    if not isinstance(first, date) or not isinstance(last, date):
+        raise TypeError("days have no date")
+    code = rows["meter_id"].rle_id().cast(pl.Int64).to_numpy()
+    place = (rows["day"] - first).dt.total_days().cast(pl.Int64).to_numpy()
+    grid = np.full((int(code[-1]) + 1, (last - first).days + 1), np.nan)
+    grid[code, place] = rows["kwh"].fill_null(float("nan")).to_numpy()
+    return code, place, grid
+
+
+def _back(grid: Floats, days: int) -> Floats:
+    """Return what the grid showed so many days before."""
+    moved = np.full_like(grid, np.nan)
+    moved[:, days:] = grid[:, : grid.shape[1] - days] if days < grid.shape[1] else np.nan
+    return moved
+
+
+def _means(grid: Floats) -> tuple[Floats, Floats]:
+    weeks = np.stack([_back(grid, WEEK * n) for n in range(1, WEEKS_BEFORE + 1)])
+    count = (~np.isnan(weeks)).sum(axis=0)
+    total = np.nansum(weeks, axis=0)
+    same = np.where(count >= LEAST_WEEKS, total / np.maximum(count, 1), np.nan)
+    week = np.mean([_back(grid, n) for n in range(WEEK)], axis=0)
+    return week, np.mean([_back(same, n) for n in range(WEEK)], axis=0)
+
+
+def _medians(grid: Floats) -> Floats:
+    """Return the median of the 30 days before each day, or before its run of zeros."""
+    found = np.full_like(grid, np.nan)
+    for n in range(grid.shape[1]):
+        past = grid[:, max(n - MEDIAN_DAYS, 0) : n]
+        enough = (~np.isnan(past)).sum(axis=1) >= LEAST_MEDIAN_DAYS
+        if enough.any():
+            found[enough, n] = np.nanmedian(past[enough], axis=1)
+        if n:
+            running = (grid[:, n] == 0) & (grid[:, n - 1] == 0)
+            found[running, n] = found[running, n - 1]
+    return found
+
+
+def drop(bound: Bound) -> Signal:
+    """用电量突降: the mean of a week is far below that of the same weekdays before."""
+    week, before = pl.col("week_kwh"), pl.col("before_kwh")
+    return Signal(
+        kind=bound.kind,
+        phase="",
+        needs=("week_kwh", "before_kwh"),
+        on=(before > 0) & (week < bound["share"] * before),
+        value=pl.when(before > 0).then(week / before),
+        observed=week,
+        reference=before,
+        threshold=bound["share"],
+        unit="1",
+        measure="kWh",
+        greatest=False,
+    )
+
+
+def zero(bound: Bound) -> Signal:
+    """零电量: days of exactly nothing at a meter that used to count."""
+    return Signal(
+        kind=bound.kind,
+        phase="",
+        needs=("kwh", "median_kwh"),
+        on=(pl.col("kwh") == 0) & (pl.col("median_kwh") > bound["median_kwh"]),
+        value=pl.col("kwh"),
+        observed=pl.col("kwh"),
+        reference=pl.col("median_kwh"),
+        threshold=bound["days"],
+        unit="d",
+        measure="kWh",
+    )
+
+
+def zeros(found: pl.DataFrame) -> pl.DataFrame:
+    """Return the episodes of `zero` that are long enough; their value is their days."""
+    long = found.with_columns(value=pl.col("samples").cast(pl.Float64))
+    return long.filter(pl.col("value") >= pl.col("threshold"))
+
+
+def gaps(balances: pl.DataFrame, mains: pl.DataFrame, least_coverage: float) -> pl.DataFrame:
+    """Return BALANCE rows of days as rows of signals.
+
+    Args:
+        balances: of whole days.
+        mains: `site_id, meter_id` of main meters: a balance of all mains of a site is told of the
+            one main meter, or of `(mains)`.
+        least_coverage: a day less covered says nothing.
+    """
+    named = whose(balances, mains)
+    kept = named.filter(pl.col("coverage") >= least_coverage - 1e-9)
+    rows = kept.select(
+        "meter_id",
+        pl.col("start").alias("at"),
+        *("end", "site_id", "above_kwh", "loss_kwh"),
+        gap_s=pl.lit(_PAUSE_S),
+    )
+    return rows.sort("meter_id", "at")
+
+
+def whose(rows: pl.DataFrame, mains: pl.DataFrame) -> pl.DataFrame:
+    """Add the `meter_id` a balance is told of, behind its site and a line break.
+
+    Several sites have their `(mains)`: so each is a meter of its own until the end.
+    """
+    single = mains.group_by("site_id").agg(pl.col("meter_id").first(), pl.len().alias("count"))
+    named = rows.join(single, on="site_id", how="left", maintain_order="left")
+    alone = (pl.col("above") == MAINS) & (pl.col("count") == 1)
+    meter = pl.when(alone).then("meter_id").otherwise("above")
+    return named.with_columns(pl.concat_str("site_id", meter, separator="\n").alias("meter_id"))
+
+
+def gap(bound: Bound) -> Signal:
+    """总分表差: what is lost between a meter and those behind it, either way."""
+    loss, above = pl.col("loss_kwh"), pl.col("above_kwh")
+    most = pl.max_horizontal(pl.lit(bound["least_kwh"]), bound["share"] * above.abs())
+    return Signal(
+        kind=bound.kind,
+        phase="",
+        needs=("loss_kwh", "above_kwh"),
+        on=loss.abs() > most,
+        value=pl.when(above != 0).then(loss.abs() / above.abs()),
+        observed=loss,
+        reference=above,
+        threshold=bound["share"],
+        unit="1",
+        measure="kWh",
+    )
