@@ -51,6 +51,8 @@ def query_(
     meters. A figure that rests on too little is empty, and its reason says why.
 
     targets: sectors, districts and sites year by year against `processors.targets`.
+    carbon: CO2 of purchased electricity by site and month, by the factors `processors.carbon`
+    chooses; carbon-labels: by unit of the outputs declared within --from and --to.
 
     anomalies (of the last 30 days unless --from says otherwise): what looks wrong at meters, each a
     clue (线索) and no evidence. anomalies-sought: which kinds were looked for, and why not.

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TypeVar
@@ -100,7 +100,9 @@ class _Desk:
             Table.QUOTAS: self._quotas,
             Table.ANOMALIES: lambda: self._anomalies()[0],
             Table.ANOMALIES_SOUGHT: lambda: self._anomalies()[1],
-            Table.TARGETS: self._targets,
+            Table.TARGETS: lambda: self._saved(query_savings.tracked),
+            Table.CARBON: lambda: self._saved(query_savings.emitted),
+            Table.CARBON_LABELS: lambda: self._saved(query_savings.labelled),
         }
         return answers[table]() if table in answers else self._load(table)
 
@@ -175,10 +177,9 @@ class _Desk:
         history, sites = self._history(), self._sites()
         return query_quotas.quotas(self._config, history, sites, as_of or self._now(), day, as_of)
 
-    def _targets(self) -> pl.DataFrame:
-        least = self._config.settings.processors.indices.min_coverage
-        asked = replace(self._wanted(least), length=Length.YEAR)
-        return query_savings.tracked(self._config, self._history(), asked, self._sites())
+    def _saved(self, told: Callable[..., pl.DataFrame]) -> pl.DataFrame:
+        asked = self._wanted(self._config.settings.processors.indices.min_coverage)
+        return told(self._config, self._history(), asked, self._sites())
 
     def _anomalies(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         q, at = self._q, self._instant
@@ -264,7 +265,7 @@ TO_PEOPLE: dict[Table, tuple[str, ...]] = {
     ),
     Table.QUOTAS: query_quotas.SHOWN,
     Table.ANOMALIES: query_anomalies.SHOWN,
-    Table.TARGETS: query_savings.TARGETS_SHOWN,
+    **query_savings.SHOWN,
     Table.GAPS: ("gap_id", "meter_id", "start", "end", "cause", "energy_kwh", "method"),
     **{Table(name): columns for name, columns in query_indices.TO_PEOPLE.items()},
 }

@@ -1,22 +1,36 @@
-"""`demandwatch query targets`: sectors, districts and sites against the plan's targets."""
+"""`demandwatch query targets|carbon|carbon-labels`."""
 
 from collections.abc import Sequence
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 
 import polars as pl
 
+from demandwatch.query_words import Table
 from demandwatch.settings import Configuration
+from processors.carbon import Factors, labels, ledger
 from processors.history.store import History
 from processors.indices import Length, indices
+from processors.intensity import Period
 from processors.load_report import Wanted, of_sites
 from processors.target import Course, members, targets, years_of
 from processors.target_bases import bases_of
 
-TARGETS_SHOWN = (
-    "level", "group_id", "sector", "year", "energy_kwh", "change", "change_last",
-    "intensity_change", "path_change", "state", "reason", "sites_compared", "sites", "coverage",
-    "estimated_share", "provenance",
-)  # fmt: skip
+SHOWN = {
+    Table.TARGETS: (
+        "level", "group_id", "sector", "year", "energy_kwh", "change", "change_last",
+        "intensity_change", "path_change", "state", "reason", "sites_compared", "sites",
+        "coverage", "estimated_share", "provenance",
+    ),
+    Table.CARBON: (
+        "site_id", "month", "energy_kwh", "factor_kg_per_kwh", "kg_co2", "reason", "scope",
+        "factor_year", "carried", "provenance", "coverage", "estimated_share",
+    ),
+    Table.CARBON_LABELS: (
+        "site_id", "product", "start", "end", "output", "unit", "kg_co2_per_unit", "reason",
+        "label", "boundary", "coverage",
+    ),
+}  # fmt: skip
 """Columns that fit a terminal."""
 
 
@@ -36,10 +50,39 @@ def tracked(
     sites = [one for one in config.sites if one.id in set(site_ids)]
     span = range(course.base_year, course.target_year + 1)
     first, after = date(span[0], 1, 1), date(span[-1] + 1, 1, 1)
-    whole = Wanted(first, after, Length.YEAR, asked.now, asked.min_coverage, asked.as_of)
+    whole = replace(asked, start=first, end=after, length=Length.YEAR)
     subjects = of_sites(history, config.book, [one.id for one in sites], whole)
     rows = indices(
         subjects.days(first, after), subjects.zones, Length.YEAR, asked.now, asked.min_coverage
     )
     told = targets(years_of(rows), bases_of(sites, span), members(sites, pack), course)
-    return told.filter(pl.col("year") >= asked.start.year, pl.col("year") < asked.after.year)
+    return told.filter(
+        pl.col("year") >= asked.start.year, pl.col("year") <= (asked.end - timedelta(days=1)).year
+    )
+
+
+def emitted(
+    config: Configuration, history: History, asked: Wanted, site_ids: Sequence[str]
+) -> pl.DataFrame:
+    """Return CARBON of the months asked for; their coverage says how much of them is known."""
+    months = replace(asked, length=Length.MONTH)
+    subjects = of_sites(history, config.book, list(site_ids), months)
+    days = subjects.days(months.first, months.after)
+    rows = indices(days, subjects.zones, Length.MONTH, asked.now, asked.min_coverage)
+    return ledger(rows, _factors(config))
+
+
+def labelled(
+    config: Configuration, history: History, asked: Wanted, site_ids: Sequence[str]
+) -> pl.DataFrame:
+    """Return LABEL of the products declared within the span asked for."""
+    sites = [one for one in config.sites if one.id in set(site_ids)]
+    meters = [meter.id for site in sites for meter in site.meters]
+    days = history.days(asked.start, asked.end, meters, asked.as_of)
+    period = Period(asked.start, asked.end)
+    return labels(days, sites, period, _factors(config), asked.min_coverage)
+
+
+def _factors(config: Configuration) -> Factors:
+    chosen = config.settings.processors.carbon
+    return Factors(config.packs.factor_pack(chosen.pack), chosen.factors)

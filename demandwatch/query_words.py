@@ -27,6 +27,8 @@ class Table(StrEnum):
     ANOMALIES = "anomalies"
     ANOMALIES_SOUGHT = "anomalies-sought"
     TARGETS = "targets"
+    CARBON = "carbon"
+    CARBON_LABELS = "carbon-labels"
 
 
 class Format(StrEnum):

@@ -11,7 +11,7 @@ from collector.validation import Validation
 from processors.anomaly_settings import AnomalySettings
 from processors.events import BaselineSettings, Event
 from processors.policy.header import Provenance
-from processors.savings_settings import TargetSettings
+from processors.savings_settings import CarbonSettings, TargetSettings
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Price = Annotated[float, Field(ge=0)] | None
@@ -158,6 +158,7 @@ class ProcessorsSettings(Strict):
     balance: BalanceSettings = BalanceSettings()
     baseline: BaselineSettings = BaselineSettings()
     targets: TargetSettings = TargetSettings()
+    carbon: CarbonSettings = CarbonSettings()
     events: Annotated[tuple[Event, ...], AfterValidator(_each_once)] = ()
     """Events of orderly use and demand response: facts, added and never edited."""
     anomalies: AnomalySettings = AnomalySettings()

@@ -1,13 +1,18 @@
 """What the examples of docs/arithmetic-savings.md call; not a test itself."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 from baseline_rows import event, held, instant, rows, state, steady
-from policy_rows import REPO
+from history_rows import book
+from policy_rows import REPO, day_rows, site
 
+from processors.carbon import Factors, labels, ledger
 from processors.events import BaselineSettings
+from processors.indices import Length, indices
+from processors.intensity import Period
 from processors.policy.load import load_packs
+from processors.savings_settings import CarbonSettings
 from processors.target import BASES, YEARS, Course, members, targets
 
 FRIDAY = date(2026, 11, 20)
@@ -46,4 +51,36 @@ def target_of(mean_kw, year, area_m2=()):
     return _rounded(rows.filter(level="site", year=year).row(0, named=True), 4)
 
 
-HELPERS = {"event_of": event_of, "target_of": target_of}
+def _factors(year):
+    pack = load_packs(REPO / "config" / "policy")[0].factor_pack("emission-factors")
+    choice = {"from": "2015-01-01", "scope": "广东", "year": year}
+    return Factors(pack, CarbonSettings(factors=[choice]).factors)
+
+
+def carbon_of(month, year=None):
+    """Emission of a month of 10 kWh a day, and why there is none."""
+    first = date.fromisoformat(month + "-01")
+    days = day_rows("m", first, (first + timedelta(days=31)).replace(day=1), 10.0)
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    rows = indices(
+        days.with_columns(max_block_demand_kw=1.0), book("m").meters, Length.MONTH, now, 0.95
+    )
+    return ledger(rows, _factors(year)).select(pl.col("kg_co2").round(6), "reason").row(0)
+
+
+def label_of(output_t):
+    """LABEL row of the output of December 2021 and January 2022, at 10 kWh a day."""
+    first, after = date(2021, 12, 1), date(2022, 2, 1)
+    made = {"from": first, "until": after, "product": "cement", "output": output_t, "unit": "t"}
+    works = site(production=[made | {"declared_by": "owner"}])
+    days = day_rows("m", first, after, 10.0)
+    rows = labels(days, [works], Period(first, after), _factors(None), 0.95)
+    return _rounded(rows.row(0, named=True), 6)
+
+
+HELPERS = {
+    "event_of": event_of,
+    "target_of": target_of,
+    "carbon_of": carbon_of,
+    "label_of": label_of,
+}

@@ -70,6 +70,11 @@ class Packs:
         """Return the edition of a power-factor adjustment in force on `day`."""
         return _on(self.power_factors, pack_id, day)
 
+    def factor_pack(self, pack_id: str) -> FactorPack | None:
+        """Return the latest edition of a factor pack: each factor names its own year."""
+        mine = [one for one in self.factors if one.id == pack_id]
+        return max(mine, key=lambda one: one.validity.begin, default=None)
+
     def target(self, pack_id: str) -> TargetPack | None:
         """Return the latest edition of a target pack: it names its own years."""
         mine = [one for one in self.targets if one.id == pack_id]

@@ -63,12 +63,34 @@ def _of_settings(
         at = ("processors", "tariff", "power_factor")
         problem = f"no power-factor pack {adjusted!r}"
         yield Fault(file, lines.get(at, 0), ".".join(at), problem, ", ".join(known))
+    yield from _of_factors(settings, packs, main)
     tracked = settings.targets.pack
     known = sorted({one.id for one in packs.targets})
     if tracked is not None and tracked not in known:
         at = ("processors", "targets", "pack")
         problem = f"no target pack {tracked!r}"
         yield Fault(file, lines.get(at, 0), ".".join(at), problem, ", ".join(known))
+
+
+def _of_factors(
+    settings: ProcessorsSettings, packs: Packs, main: tuple[Path, Lines]
+) -> Iterator[Fault]:
+    if not settings.carbon.factors:
+        return
+    pack = packs.factor_pack(settings.carbon.pack)
+    if pack is None:
+        at = ("processors", "carbon", "pack")
+        known = ", ".join(sorted({one.id for one in packs.factors}))
+        problem = f"no factor pack {settings.carbon.pack!r}"
+        yield Fault(main[0], main[1].get(at, 0), ".".join(at), problem, known)
+        return
+    scopes = sorted({one.scope for one in pack.factors if one.carrier == "electricity"})
+    for n, choice in enumerate(settings.carbon.factors):
+        if choice.scope not in scopes:
+            key = ("processors", "carbon", "factors", n, "scope")
+            problem = f"{pack.id} has no electricity factor of {choice.scope!r}"
+            name = ".".join(map(str, key))
+            yield Fault(main[0], main[1].get(key, 0), name, problem, ", ".join(scopes))
 
 
 def _station(

@@ -104,10 +104,17 @@ def test_check_names_an_event_of_a_site_that_does_not_exist(tmp_path):
 
 @pytest.fixture(scope="module")
 def bureau(tmp_path_factory):
-    """A works of 100 kW in 2024 and of 90 kW in 2025, whole years in Shenzhen."""
-    works = SITES[0] | {"floor_area_m2": [{"from": "2024-01-01", "value": 8760}]}
+    """A works of 100 kW and 1000 t in 2024, of 90 kW and 900 t in 2025, whole years."""
+    owner = {"product": "cement", "unit": "t", "declared_by": "owner"}
+    made_in = [
+        owner | {"from": f"{year}-01-01", "until": f"{year + 1}-01-01", "output": tonnes}
+        for year, tonnes in ((2024, 1000), (2025, 900))
+    ]
+    works = SITES[0] | {"production": made_in}
     made = Program.make(tmp_path_factory.mktemp("years") / "bureau", [works])
     made.settings["processors"]["targets"] = {"pack": "savings-shenzhen", "base_year": 2024}
+    choice = {"from": "2025-01-01", "scope": "national", "year": 2023}
+    made.settings["processors"]["carbon"] = {"factors": [choice]}
     made.write()
     config = load(made.config)
     begin, turn = instant("2024-01-01 00:00"), instant("2025-01-01 00:00")
@@ -130,8 +137,8 @@ def test_targets_are_told_by_sector_district_and_site(bureau):
         one = told[level, 2025]
         assert (one["state"], one["provenance"]) == ("on", "illustrative")
         assert one["change"] == pytest.approx(-0.1)
-        assert one["intensity"] == pytest.approx(90.0)  # kWh a m2 and year
-        assert one["base_intensity"] == pytest.approx(100 * 8784 / 8760)
+        assert one["intensity"] == pytest.approx(90 * 8760 / 900)
+        assert one["base_intensity"] == pytest.approx(100 * 8784 / 1000)
     assert {told["site", year]["reason"] for year in (2026, 2027)} == {"no_data"}
     assert {one["year"] for one in called(bureau, "query", "targets", "--from", "2026-01-01")} == {
         2026, 2027,
@@ -139,3 +146,29 @@ def test_targets_are_told_by_sector_district_and_site(bureau):
     works = Program.make(bureau.folder.parent / "none", SITES)
     done = CliRunner().invoke(app, ["query", "targets", "-c", str(works.config)])
     assert (done.exit_code, "processors.targets.pack" in done.stderr) == (1, True)
+
+
+def test_carbon_by_month_and_by_product(bureau):
+    rows = {row["month"]: row for row in called(bureau, "query", "carbon")}
+    january = rows["2025-01-01"]
+    assert january["kg_co2"] == pytest.approx(31 * 24 * 90 * 0.5306)
+    assert (january["carried"], january["factor_year"]) == (True, 2023)
+    assert rows["2024-12-01"]["reason"] == "no_factor_chosen"
+    span = ("--from", "2025-01-01", "--to", "2026-01-01")
+    (label,) = called(bureau, "query", "carbon-labels", *span)
+    assert (label["product"], label["unit"], label["reason"]) == ("cement", "t", None)
+    assert label["kg_co2_per_unit"] == pytest.approx(90 * 8760 * 0.5306 / 900)
+    (whole,) = called(bureau, "query", "carbon-labels")
+    assert (whole["kg_co2"], whole["reason"]) == (None, "no_factor_chosen")  # 2024 has none
+
+
+def test_check_names_a_factor_and_a_target_nothing_knows(tmp_path):
+    made = Program.make(tmp_path / "bureau", SITES)
+    made.settings["processors"]["carbon"] = {"factors": [{"from": "2025-01-01", "scope": "x"}]}
+    made.settings["processors"]["targets"] = {"pack": "y"}
+    made.write()
+    with pytest.raises(ConfigurationError) as raised:
+        load(made.config)
+    told = " ".join(map(str, raised.value.faults))
+    assert "no electricity factor of 'x'" in told
+    assert "no target pack 'y'" in told
