@@ -1,17 +1,21 @@
 """`demandwatch query targets|carbon|carbon-labels`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
 import polars as pl
 
+from collector.clock import Clock
+from collector.site import Site
+from demandwatch.declaring import Declaring
 from demandwatch.query_words import Table
 from demandwatch.settings import Configuration
+from processors.bases import weights
 from processors.carbon import Factors, labels, ledger
+from processors.claims import Claim, Period
 from processors.history.store import History
 from processors.indices import Length, indices
-from processors.intensity import Period
 from processors.load_report import Wanted, of_sites
 from processors.target import Course, members, targets, years_of
 from processors.target_bases import bases_of
@@ -47,7 +51,7 @@ def tracked(
     if pack is None:
         raise ValueError("no targets: name a target pack under processors.targets.pack")
     course = Course.of(pack, chosen.base_year, chosen.min_site_share)
-    sites = [one for one in config.sites if one.id in set(site_ids)]
+    sites = _declared(config, asked, site_ids)
     span = range(course.base_year, course.target_year + 1)
     first, after = date(span[0], 1, 1), date(span[-1] + 1, 1, 1)
     whole = replace(asked, start=first, end=after, length=Length.YEAR)
@@ -76,11 +80,21 @@ def labelled(
     config: Configuration, history: History, asked: Wanted, site_ids: Sequence[str]
 ) -> pl.DataFrame:
     """Return LABEL of the products declared within the span asked for."""
-    sites = [one for one in config.sites if one.id in set(site_ids)]
+    sites = _declared(config, asked, site_ids)
     meters = [meter.id for site in sites for meter in site.meters]
     days = history.days(asked.start, asked.end, meters, asked.as_of)
     period = Period(asked.start, asked.end)
-    return labels(days, sites, period, _factors(config), asked.min_coverage)
+
+    def quotas(claim: Claim) -> Mapping[str, float]:
+        return weights(claim, config.packs, period)
+
+    return labels(days, sites, period, _factors(config), asked.min_coverage, quotas)
+
+
+def _declared(config: Configuration, asked: Wanted, site_ids: Sequence[str]) -> list[Site]:
+    """Return some sites with what is declared of them."""
+    sites = Declaring(config, Clock.real()).sites(asked.as_of)
+    return [one for one in sites if one.id in set(site_ids)]
 
 
 def _factors(config: Configuration) -> Factors:

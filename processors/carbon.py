@@ -15,8 +15,9 @@ from enum import StrEnum
 import polars as pl
 
 from collector.dated import in_force
-from collector.site import Site
-from processors.intensity import Claim, Period, output_claims
+from collector.site import BASES, Site
+from processors.allocation import Weights, allocate
+from processors.claims import Claim, Period, output_claims
 from processors.policy.header import Provenance
 from processors.policy.pack import Factor, FactorPack
 from processors.savings_settings import FactorChoice
@@ -54,6 +55,7 @@ LABEL: dict[str, pl.DataType] = {
     "output": pl.Float64(),
     "unit": pl.String(),
     "declared_by": pl.String(),
+    "allocation": pl.String(),
     "energy_kwh": pl.Float64(),
     "kg_co2": pl.Float64(),
     "kg_co2_per_unit": pl.Float64(),
@@ -65,9 +67,11 @@ LABEL: dict[str, pl.DataType] = {
     "estimated_share": pl.Float64(),
     "boundary": pl.String(),
 }
-"""One row a site and product declared. `output` in `unit`; `kg_co2_per_unit` = kg_co2 / output;
-`factors` with scope, year and provenance; `provenance` the weakest of them; `label` what must stand
-beside the figure; `coverage` 0..1 of the declaration's meter-days that measurement supports."""
+"""One row a site and product declared. `output` in `unit`; `allocation` how energy was parted from
+that of other products (`processors.allocation`), empty if it was not; `kg_co2_per_unit` = kg_co2 /
+output; `factors` with scope, year and provenance; `provenance` the weakest of them; `label` what
+must stand beside the figure; `coverage` 0..1 of the declaration's meter-days that measurement
+supports; `estimated_share` 0..1 of energy_kwh."""
 
 _EPS = 1e-9
 
@@ -82,7 +86,7 @@ class Lack(StrEnum):
     FACTOR_NOT_KNOWN = "factor_not_known"
     """The pack names the year, and holds no value."""
     SHARED_METERS = "shared_meters"
-    """Another product claims the energy of the same meters and days."""
+    """Another product claims the energy of the same meters and days, and nothing parts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,12 @@ def ledger(months: pl.DataFrame, factors: Factors) -> pl.DataFrame:
 
 
 def labels(
-    days: pl.DataFrame, sites: Iterable[Site], period: Period, factors: Factors, least: float
+    days: pl.DataFrame,
+    sites: Iterable[Site],
+    period: Period,
+    factors: Factors,
+    least: float,
+    weights: Weights,
 ) -> pl.DataFrame:
     """Return LABEL of every product declared within a period.
 
@@ -145,21 +154,23 @@ def labels(
         period: declarations that reach beyond it are left out.
         factors: which hold when.
         least: coverage 0..1 below which no label is stated.
+        weights: quotas that part what products have in common.
     """
-    claims = [one for site in sites for one in output_claims(site, period)]
-    names = ("site_id", "product", "start", "end", "output", "unit", "declared_by")
+    made = [one for site in sites for one in output_claims(site, period)]
+    told, claims = allocate(days, [one for one in made if one.product not in BASES], weights)
+    names = ("site_id", "product", "start", "end", "output", "unit", "declared_by", "allocation")
     kinds = {"claim": pl.Int32()} | {name: LABEL[name] for name in names}
     facts = pl.DataFrame(
         [_facts(one, n) for n, one in enumerate(claims)],
         schema=kinds | {"shared": pl.Boolean()},
         orient="row",
     )
-    rows = facts.join(_energies(days, claims, factors), on="claim").with_columns(
+    rows = facts.join(_energies(told, claims, factors), on="claim").with_columns(
         reason=_lack(least), label=_words(), boundary=pl.lit(BOUNDARY)
     )
     stated = rows.with_columns(kg_co2=pl.when(pl.col("reason").is_null()).then("kg_co2"))
-    told = stated.with_columns(kg_co2_per_unit=pl.col("kg_co2") / pl.col("output"))
-    return told.select(pl.col(n).cast(t) for n, t in LABEL.items()).sort(
+    each = stated.with_columns(kg_co2_per_unit=pl.col("kg_co2") / pl.col("output"))
+    return each.select(pl.col(n).cast(t) for n, t in LABEL.items()).sort(
         "site_id", "product", "start"
     )
 
@@ -193,7 +204,7 @@ def _dated(days: pl.DataFrame, claims: Sequence[Claim], factors: Factors) -> pl.
     spans = [
         (n, meter, start, end)
         for n, one in enumerate(claims)
-        for meter in one.meters
+        for meter in one.rows
         for start, end, _ in one.segments
     ]
     kinds = {"claim": pl.Int32(), "meter_id": pl.String(), "first": pl.Date(), "after": pl.Date()}
@@ -215,20 +226,20 @@ def _facts(claim: Claim, number: int) -> tuple[object, ...]:
     period = claim.period
     return (
         *(number, claim.site.id, claim.product, period.start, period.end),
-        *(claim.denominator, claim.unit, claim.declared_by, claim.shared),
+        *(claim.denominator, claim.unit, claim.declared_by, claim.allocation, claim.shared),
     )
 
 
 def _lack(least: float) -> pl.Expr:
     return (
-        pl.when(pl.col("energy_kwh").is_null())
+        pl.when("shared")
+        .then(pl.lit(Lack.SHARED_METERS.value))
+        .when(pl.col("energy_kwh").is_null())
         .then(pl.lit(Lack.NO_DATA.value))
         .when(pl.col("coverage") < least - _EPS)
         .then(pl.lit(Lack.LOW_COVERAGE.value))
         .when(pl.col("lack").is_not_null())
         .then("lack")
-        .when("shared")
-        .then(pl.lit(Lack.SHARED_METERS.value))
     )
 
 

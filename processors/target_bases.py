@@ -4,8 +4,9 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from collector.site import BASES as WORTHS
 from collector.site import Site
-from processors.intensity import Claim, Period, area_claim, mains, output_claims
+from processors.claims import Claim, Period, area_claim, mains, output_claims
 from processors.target import BASES
 
 
@@ -25,7 +26,7 @@ def bases_of(sites: Iterable[Site], years: Iterable[int]) -> pl.DataFrame:
 
 
 def _claims(site: Site, period: Period) -> list[Claim]:
-    made = output_claims(site, period)
+    made = [one for one in output_claims(site, period) if one.product not in WORTHS]
     if made:
         whole = len(made) == 1 and _whole(made[0], period)
         return made if whole and set(made[0].meters) == set(mains(site)) else []

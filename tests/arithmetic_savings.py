@@ -8,9 +8,9 @@ from history_rows import book
 from policy_rows import REPO, day_rows, site
 
 from processors.carbon import Factors, labels, ledger
+from processors.claims import Period
 from processors.events import BaselineSettings
 from processors.indices import Length, indices
-from processors.intensity import Period
 from processors.policy.load import load_packs
 from processors.savings_settings import CarbonSettings
 from processors.target import BASES, YEARS, Course, members, targets
@@ -74,7 +74,7 @@ def label_of(output_t):
     made = {"from": first, "until": after, "product": "cement", "output": output_t, "unit": "t"}
     works = site(production=[made | {"declared_by": "owner"}])
     days = day_rows("m", first, after, 10.0)
-    rows = labels(days, [works], Period(first, after), _factors(None), 0.95)
+    rows = labels(days, [works], Period(first, after), _factors(None), 0.95, lambda _: {})
     return _rounded(rows.row(0, named=True), 6)
 
 

@@ -8,8 +8,8 @@ from history_rows import book
 from policy_rows import REPO, day_rows, site
 
 from processors.carbon import BOUNDARY, CARBON, LABEL, Factors, labels, ledger
+from processors.claims import Period
 from processors.indices import Length, indices
-from processors.intensity import Period
 from processors.policy.load import load_packs
 from processors.savings_settings import CarbonSettings
 
@@ -101,12 +101,16 @@ MADE = {
 SPAN = (date(2021, 12, 1), date(2022, 2, 1))
 
 
+def weights(claim):
+    """Clinker may use three times as much a tonne as cement; nothing is known of lime."""
+    return {"cement": {"kWh": 10.0}, "clinker": {"kWh": 30.0}}.get(claim.product, {})
+
+
 def label(rows=None, chosen=None, **over):
     held = site(production=over.get("production", [MADE]))
     days = day_rows("m", *SPAN, 10.0) if rows is None else rows
-    frame = labels(
-        days, [held], Period(date(2021, 1, 1), date(2023, 1, 1)), chosen or factors(), 0.95
-    )
+    span = Period(date(2021, 1, 1), date(2023, 1, 1))
+    frame = labels(days, [held], span, chosen or factors(), 0.95, weights)
     assert frame.schema == pl.Schema(LABEL)
     return frame.row(0, named=True)
 
@@ -133,12 +137,23 @@ def test_no_label_without_coverage_a_factor_or_an_allocation():
     assert (label(chosen=late)["kg_co2"], label(chosen=late)["reason"]) == (
         None, "no_factor_chosen",
     )  # fmt: skip
-    two = [MADE, MADE | {"product": "clinker"}]
+    two = [MADE, MADE | {"product": "lime"}]
     assert label(production=two)["reason"] == "shared_meters"
     assert label(day_rows("x", *SPAN, 1.0))["reason"] == "no_data"
 
 
+def test_products_in_common_are_parted_and_output_value_is_no_product():
+    two = [MADE, MADE | {"product": "clinker"}, MADE | {"product": "output_value", "unit": "万元"}]
+    frame = labels(
+        day_rows("m", *SPAN, 10.0), [site(production=two)], Period(*SPAN), factors(), 0.95, weights
+    )
+    assert frame["product"].to_list() == ["cement", "clinker"]
+    assert frame["allocation"].to_list() == ["output_by_quota"] * 2
+    assert frame["energy_kwh"].to_list() == pytest.approx([155.0, 465.0])
+    assert frame["kg_co2"].sum() == pytest.approx(label()["kg_co2"])
+
+
 def test_no_declaration_no_label():
-    frame = labels(day_rows("m", *SPAN, 1.0), [site()], Period(*SPAN), factors(), 0.95)
+    frame = labels(day_rows("m", *SPAN, 1.0), [site()], Period(*SPAN), factors(), 0.95, weights)
     assert frame.is_empty()
     assert frame.schema == pl.Schema(LABEL)

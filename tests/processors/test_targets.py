@@ -146,6 +146,8 @@ def test_denominators_are_of_whole_years_and_of_one_product():
     assert bases_of([site(production=[told])], [2011]).rows() == [("s", 2011, 9.0, "t")]
     half = told | {"until": "2011-07-01"}
     assert bases_of([site(production=[half])], [2011]).is_empty()
+    worth = told | {"product": "output_value", "unit": "万元"}
+    assert bases_of([site(production=[told, worth])], [2011]).rows() == [("s", 2011, 9.0, "t")]
     two = [told, told | {"product": "lime"}]
     assert bases_of([site(production=two)], [2011]).is_empty()
 
