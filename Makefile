@@ -40,6 +40,7 @@ demo: $(READY)
 	@$(BIN)/demandwatch demo $(ARGS)
 
 bench: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean:

@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).parent
-PARTS = ("step", "sums", "mqtt", "modbus", "buses", "history", "edge", "collect")
+PARTS = ("step", "sums", "mqtt", "modbus", "buses", "history", "edge", "collect", "recompute")
 BUDGETS = {
     "step_readings_per_s": (1_000_000, "at least 1 M readings/s"),
     "array_readings_durable_per_s": (100_000, "at least 100,000 readings/s"),

@@ -1,9 +1,8 @@
-"""The step, against a plain polars group-by, and against the same job written in pandas.
+"""The step beside other tools that do the plain part of its job (`peers.py`).
 
 Readings of 10,000 meters at 15 s with 8 quantities; the step does everything (repetitions, energy,
-blocks, block and sliding demand, coverage, quality, flags, state), the group-by only the last
-register and the mean power of each block, and pandas the plain part of the job (energy, block and
-sliding demand by interpolation) on a tenth of the meters, scaled up.
+blocks, block and sliding demand, validation, coverage, quality, flags, state). Tools that work row
+by row, or meter by meter, get a share of the meters.
 """
 
 import json
@@ -13,8 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
-import pandas as pd
 import polars as pl
+from peers import in_bytewax, in_duckdb, in_pandas, in_polars
 
 from collector.reading import UTC_US, conform
 from processors.book import BOOK, Book
@@ -23,7 +22,8 @@ from processors.step import State, step
 METERS, ROUNDS = 10_000, 3
 START = 1_767_225_600_000_000  # 2026-01-01 UTC
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-PANDAS_SHARE = 10
+SHARES = {"group_by": 1, "duckdb": 1, "pandas": 10, "bytewax": 100}
+"""Each peer works on one meter in so many."""
 
 
 def book_of(meters: int) -> Book:
@@ -70,21 +70,25 @@ def run() -> dict[str, float]:
     book = book_of(METERS)
     hour = conform(readings_of(book, 241))
     batches = list(hour.iter_slices(200_000))
-    few = _pandas(hour.filter(pl.col("meter_id") < f"m{METERS // PANDAS_SHARE:06d}"))
-    ours, plain, pandas = [], [], []
+    peers = zip(SHARES, (in_polars, in_duckdb, in_pandas, in_bytewax), strict=True)
+    parts = {name: hour.filter(_share(SHARES[name])) for name in SHARES}
+    work = {name: make(parts[name]) for name, make in peers}
+    times: dict[str, list[float]] = {name: [] for name in ("step", *SHARES)}
     for _ in range(ROUNDS):
-        ours.append(_timed(lambda: _step(batches, book)))
-        plain.append(_timed(lambda: _group_by(hour)))
-        pandas.append(_timed(lambda: _in_pandas(few)) * PANDAS_SHARE)
-    one, two, three = (hour.height / statistics.median(times) for times in (ours, plain, pandas))
+        times["step"].append(_timed(lambda: _step(batches, book)))
+        for name, job in work.items():
+            times[name].append(_timed(job))
+    sizes = {"step": hour.height} | {name: part.height for name, part in parts.items()}
+    rates = {name: sizes[name] / statistics.median(told) for name, told in times.items()}
     return {
-        "step_readings_per_s": one,
-        "group_by_readings_per_s": two,
-        "pandas_readings_per_s": three,
-        "step_vs_group_by": one / two,
-        "step_vs_pandas": one / three,
+        **{f"{name}_readings_per_s": rate for name, rate in rates.items()},
+        **{f"step_vs_{name}": rates["step"] / rates[name] for name in SHARES},
         **_growth(),
     }
+
+
+def _share(one_in: int) -> pl.Expr:
+    return pl.col("meter_id") < f"m{METERS // one_in:06d}"
 
 
 def _growth() -> dict[str, float]:
@@ -122,39 +126,6 @@ def _step(batches: list[pl.DataFrame], book: Book) -> int:
         state, result = step(state, batch, book, NOW)
         issued += result.intervals.height
     return issued
-
-
-def _group_by(readings: pl.DataFrame) -> pl.DataFrame:
-    block = pl.col("measured_at").dt.truncate("15m")
-    return readings.group_by("meter_id", block.alias("start")).agg(
-        pl.col("energy_import_kwh").last() - pl.col("energy_import_kwh").first(),
-        pl.col("power_kw").mean(),
-        pl.col("power_kw").max().alias("top"),
-    )
-
-
-def _pandas(frame: pl.DataFrame) -> pd.DataFrame:
-    """Return what the job needs; `to_pandas` would ask for pyarrow."""
-    names = ["meter_id", "measured_at", "energy_import_kwh"]
-    return pd.DataFrame({name: frame[name].to_numpy() for name in names})
-
-
-def _in_pandas(frame: pd.DataFrame) -> int:
-    """Energy and demand of each block, the register interpolated at the boundaries."""
-    count = 0
-    ordered = frame.drop_duplicates(["meter_id", "measured_at"]).sort_values(
-        ["meter_id", "measured_at"]
-    )
-    for _, one in ordered.groupby("meter_id", sort=False):
-        register = one.set_index("measured_at")["energy_import_kwh"]
-        edges = pd.date_range(register.index[0].ceil("15min"), register.index[-1], freq="15min")
-        whole = register.reindex(register.index.union(edges)).interpolate("time")
-        energy = whole.reindex(edges).diff().dropna()
-        minute = whole.resample("1min").last().interpolate("time")
-        sliding = (minute - minute.shift(15)) * 4
-        sliding.resample("15min", closed="right", label="left").max()
-        count += len(energy * 4)
-    return count
 
 
 def main() -> None:

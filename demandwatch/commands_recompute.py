@@ -19,7 +19,7 @@ from demandwatch.commands_import import bar, work_up
 from demandwatch.commands_policy import chosen_sites
 from demandwatch.datafolder import DataFolderInUseError, in_force
 from demandwatch.options import Config, fail, loaded
-from demandwatch.recomputing import Job, RecomputeError, preview
+from demandwatch.recomputing import PUBLISHED, Job, RecomputeError, preview
 from demandwatch.reverdicts import Reverdict
 from demandwatch.settings import Configuration
 from processors.history.editbook import EditBook
@@ -121,7 +121,7 @@ def _publish(job: Job, config: Configuration, found: Reverdict, by: str, why: st
         )
     if warning := _too_short(job):
         raise RecomputeError(warning)
-    note = job.folder / "published.json"
+    note = job.folder / PUBLISHED
     if note.exists():
         _say(f"published before: {note.read_text(encoding='utf-8')}")
         return

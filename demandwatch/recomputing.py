@@ -3,6 +3,7 @@
 import hashlib
 import json
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import closing
@@ -27,10 +28,15 @@ from processors.interval import INTERVAL
 from processors.late import revise
 from processors.recompute import Correct, Overlay
 
-GROUP = 500
-"""Meters worked on together; bounds memory: a day of them at 15 s is 2.9 million readings."""
+AT_ONCE = 3_000_000
+"""Readings a process works on at a time, about: bounds its memory to some gigabytes."""
+_SAMPLE = 20
+"""Meters whose first day tells how often meters are read."""
 _DAY = timedelta(days=1)
 _TOLD_EVERY_S = 0.5
+
+
+PUBLISHED = "published.json"
 
 
 class RecomputeError(ValueError):
@@ -47,6 +53,8 @@ class Job:
     end: date
     """Excluded; local days of the first site's zone."""
     meters: tuple[str, ...]
+    size: int
+    """Meters worked on together."""
 
     @classmethod
     def of(cls, config: Configuration, start: date, end: date, meters: tuple[str, ...]) -> "Job":
@@ -62,7 +70,10 @@ class Job:
         whole = json.dumps([str(start), str(end), meters, config.digest]).encode()
         folder = config.data / "recompute" / hashlib.sha256(whole).hexdigest()[:10]
         folder.mkdir(parents=True, exist_ok=True)
-        return cls(folder, config.path, start, end, meters)
+        note = folder / "size"
+        if not note.exists():  # later runs go on with the same groups
+            note.write_text(str(_size(config, start, meters)))
+        return cls(folder, config.path, start, end, meters, int(note.read_text()))
 
     @property
     def id(self) -> str:
@@ -71,7 +82,7 @@ class Job:
 
     def groups(self) -> list[tuple[str, ...]]:
         """Return the meters, in the groups that are worked on together."""
-        return [self.meters[n : n + GROUP] for n in range(0, len(self.meters), GROUP)]
+        return [self.meters[n : n + self.size] for n in range(0, len(self.meters), self.size)]
 
     def part(self, group: int, day: int, what: str) -> Path:
         """Return where the rows of a group and day are kept."""
@@ -88,8 +99,9 @@ class Job:
 
     def clear(self) -> None:
         """Forget what was computed."""
-        for path in self.folder.iterdir():
+        for path in self.folder.glob("*.parquet"):
             path.unlink()
+        (self.folder / PUBLISHED).unlink(missing_ok=True)
 
     def done(self) -> int:
         """Return how many parts are there."""
@@ -114,6 +126,16 @@ class Job:
         if what == "intervals":
             return rows.unique(key, keep="last", maintain_order=True)
         return rows.unique(key, keep="first", maintain_order=True)
+
+
+def _size(config: Configuration, start: date, meters: tuple[str, ...]) -> int:
+    """Return how many meters to work on together: as many as memory and cores allow."""
+    history = History.open_readonly(config.data / "history", config.book, Clock.real().now)
+    first = _midnight(start, ZoneInfo(config.sites[0].timezone))
+    some = meters[:: max(len(meters) // _SAMPLE, 1)]
+    told = history.readings(first, first + _DAY, some).height / max(len(some), 1)
+    share = -(-len(meters) // (os.cpu_count() or 1))
+    return max(min(int(AT_ONCE / max(told, 1)), share), 1)
 
 
 def preview(job: Job, workers: int, progress: Callable[[float], None]) -> None:
