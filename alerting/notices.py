@@ -18,6 +18,10 @@ UNKNOWN = "—"
 """Shown for a value that is not known; never 0."""
 
 
+MARKS = {"illustrative": ("示例", "illustrative"), "unverified": ("未核实", "unverified")}
+"""Provenance that no reader may miss, in both languages."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """What a text needs to know of the site."""
@@ -64,14 +68,31 @@ def text(template: str, row: Mapping[str, object], zone: str, site_name: str) ->
     return _Words(ZoneInfo(zone)).vformat(template, (), {**row, "site_name": site_name})
 
 
+def marked(template: str, row: Mapping[str, object], place: Place, *, zh: bool) -> str:
+    """Return a rule's text, with a mark where a figure in it is no published one.
+
+    The rule's author may forget the mark; whoever reads the text must not be misled by that.
+    """
+    told, language = dict(row), 0 if zh else 1
+    needed: set[str] = set()
+    for name in ("provenance", "surcharge_provenance"):
+        words = [MARKS[one][language] for one in str(row.get(name)).split(", ") if one in MARKS]
+        if words:
+            told[name] = ", ".join(words)
+            needed |= set(words) if name == "provenance" or "surcharge" in template else set()
+    said = text(template, told, place.timezone, place.name_zh if zh else place.name_en)
+    lacking = ", ".join(sorted(one for one in needed if one not in said))
+    return f"{said}（{lacking}）" if lacking and zh else f"{said} ({lacking})" if lacking else said
+
+
 def event(rule: Rule, transition: Transition, place: Place) -> Event:
     """Return what the ledger records, and the notices for the rule's channels."""
     identity = alert_id(rule.id, transition.subject_id, transition.fired_at)
     act = Act.FIRED if transition.change is Change.FIRED else Act.RESOLVED
     row = plain(transition.row)
     said = {
-        "text_zh": text(rule.text.zh, transition.row, place.timezone, place.name_zh),
-        "text_en": text(rule.text.en, transition.row, place.timezone, place.name_en),
+        "text_zh": marked(rule.text.zh, transition.row, place, zh=True),
+        "text_en": marked(rule.text.en, transition.row, place, zh=False),
     }
     facts: dict[str, object] = {
         "rule_id": rule.id,

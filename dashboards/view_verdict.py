@@ -54,6 +54,13 @@ class Intensity:
     provenance: str
     denominator: float | None
     denominator_unit: str
+    grade: Text
+    """Name of the grade (等级) the figure falls in; empty where there is none."""
+    declared_by: str
+    allocation: str
+    """How energy was parted from other products'; empty: it was not."""
+    annualised: str
+    """How a part of a year was scaled to a year; empty: it was not."""
 
 
 def intensities(verdicts: pl.DataFrame, packs: Packs, site_id: str) -> tuple[Intensity, ...]:
@@ -93,6 +100,10 @@ def intensity_of(verdict: Mapping[str, Any], packs: Packs) -> Intensity:
         provenance=verdict["provenance"] or "",
         denominator=verdict["denominator"],
         denominator_unit=verdict["denominator_unit"] or "",
+        grade=Text(zh=verdict["grade_zh"] or "", en=verdict["grade_en"] or ""),
+        declared_by=verdict["declared_by"] or "",
+        allocation=verdict["allocation"] or "",
+        annualised=verdict["annualised"] or "",
     )
 
 

@@ -266,6 +266,11 @@ TO_PEOPLE: dict[Table, tuple[str, ...]] = {
     Table.QUOTAS: query_quotas.SHOWN,
     Table.ANOMALIES: query_anomalies.SHOWN,
     **query_savings.SHOWN,
+    Table.VERDICTS: (
+        *("site_id", "row_id", "period_start", "period_end", "outcome", "grade_zh", "standing"),
+        *("reason", "actual", "threshold", "unit", "declared_by", "coverage", "estimated_share"),
+        *("edition", "provenance"),
+    ),
     Table.GAPS: ("gap_id", "meter_id", "start", "end", "cause", "energy_kwh", "method"),
     **{Table(name): columns for name, columns in query_indices.TO_PEOPLE.items()},
 }

@@ -88,7 +88,7 @@ def _verdict(material: Material, finding: Finding) -> Rows:
     rows: Rows = [(words.RULE, f"{material.rule.id}: {material.rule.when}")]
     zone = ZoneInfo(material.site.timezone)
     rows += [
-        (both, _figure(finding.row[name], zone))
+        (both, words.PROVENANCES.get(str(finding.row[name])) or _figure(finding.row[name], zone))
         for name, both in words.FIGURES.items()
         if name in finding.row
     ]

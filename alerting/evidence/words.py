@@ -59,6 +59,9 @@ FIGURES: dict[str, Both] = {
     "clause": ("条款", "Clause"),
     "edition": ("版本", "Edition"),
     "provenance": ("数值来源", "Provenance"),
+    "grade_zh": ("等级", "Grade"),
+    "allocation": ("产品分摊方法", "Allocation to products"),
+    "annualised": ("折算全年方法", "Annualised by"),
     "row_name_zh": ("适用条目", "Row"),
     "denominator": ("分母", "Denominator"),
     "denominator_unit": ("分母单位", "Denominator unit"),
@@ -90,10 +93,17 @@ REASONS: dict[str, Both] = {
     "denominator_not_declared": ("分母无申报单位", "nobody declared the denominator"),
     "not_corrected": ("未作标准允许的修正", "an allowed correction was not applied"),
     "annualised": ("由不足一年的数据折算全年", "scaled to a year from a shorter period"),
+    "allocated": ("电量按份额或产量分摊", "energy was parted by share or by output"),
     "only_extrapolated": ("仅推算值超限", "only the extrapolated figure is above"),
     "electricity_only": ("仅计电力", "electricity alone was counted"),
 }
 """Reasons in words; one that is not here stands as it is."""
+PROVENANCES: dict[str, str] = {
+    "published": "已发布 / published",
+    "unverified": "未核实，非证据 / unverified, no evidence",
+    "illustrative": "示例，非法定 / illustrative, no law",
+}
+"""Where a threshold is from."""
 NO_FONT = (
     "No Chinese font was found on the machine that made this report: English only, characters "
     "it cannot show appear as '?'. The JSON files beside it hold the full text."

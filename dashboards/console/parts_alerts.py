@@ -97,10 +97,15 @@ def history(view: AlertDetail, timezone: str, t: Words) -> str:
 def _figures(view: AlertDetail, timezone: str, t: Words) -> str:
     rows = "".join(
         f'<div><span class="soft">{escape(t.column(name))}</span>'
-        f"<span>{escape(_value(value, timezone))}</span></div>"
+        f"<span>{_marked(name, value, t) or escape(_value(value, timezone))}</span></div>"
         for name, value in view.figures
     )
     return f'<div class="figures">{rows}</div>'
+
+
+def _marked(name: str, value: object, t: Words) -> str:
+    """Return the mark of a figure that is not published; empty for any other value."""
+    return parts.provenance(str(value or ""), t) if name.endswith("provenance") else ""
 
 
 def _value(value: object, timezone: str) -> str:

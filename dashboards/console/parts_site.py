@@ -163,12 +163,30 @@ def verdict(one: Intensity, t: Words) -> str:
         f'<div class="bullet {escape(one.outcome)}"><div class="title">'
         f'<span class="says-big {look}">{escape(t("outcome_" + one.outcome))}</span>'
         f'<b class="says-big">{text.figure(one.value, 1)}</b><span>{escape(unit)}</span>'
-        f'{standing}<span class="doubt">{escape(why)}</span></div>{_scale(one, t)}'
+        f'{_grade(one, t)}{standing}<span class="doubt">{escape(why)}</span></div>{_scale(one, t)}'
         f'<div class="soft">{escape(guide)} {parts.provenance(one.provenance, t)}</div>'
         f'<div class="soft">{escape(t("period"))} {text.days(one.start, one.end)} · '
         f"{parts.covered(one.coverage, t)} · {escape(t('estimated_share'))} "
-        f"{text.percent(one.estimated_share)}</div></div>"
+        f"{text.percent(one.estimated_share)}{_rests_on(one, t)}</div></div>"
     )
+
+
+def _grade(one: Intensity, t: Words) -> str:
+    grade = t.pick(one.grade)
+    return text.tag(grade, _LOOKS.get(one.outcome, "")) if grade else ""
+
+
+def _rests_on(one: Intensity, t: Words) -> str:
+    """Who declared the denominator, and what of the figure is estimated rather than measured."""
+    told = []
+    if one.denominator is not None:
+        amount = f"{one.denominator:,.6g} {one.denominator_unit.replace('m2', 'm²')}"
+        told.append(f"{t.column('denominator')} {amount} {one.declared_by}".rstrip())
+    if one.allocation:
+        told.append(" + ".join(t(name) for name in one.allocation.split()))
+    if one.annualised:
+        told.append(f"{t.column('annualised')} ({one.annualised})")
+    return "".join(f" · {escape(words)}" for words in told)
 
 
 def _scale(one: Intensity, t: Words) -> str:
