@@ -52,7 +52,8 @@ FAULTS: Mapping[str, Named] = {
     ),
     "wrong_crc": Named("the check does not fit", Wire.WRONG_CRC, Wire.WRONG_CRC),
     "partial_frame": Named(
-        "only the first half of the answer comes", Wire.PARTIAL_FRAME, Wire.PARTIAL_FRAME
+        "only the first half of the answer, or message, comes",
+        Wire.PARTIAL_FRAME, Wire.PARTIAL_FRAME, Trouble.PARTIAL,
     ),
     "stray_frame": Named(
         "somebody else's frame comes just before the answer", Wire.STRAY_FRAME, Wire.STRAY_FRAME

@@ -30,6 +30,8 @@ class Trouble(StrEnum):
     """Modbus exception 4, server device failure."""
     DUPLICATE = "duplicate"
     """Every message is sent twice (MQTT)."""
+    PARTIAL = "partial"
+    """Only the first half of every message comes (MQTT)."""
     OUT_OF_ORDER = "out_of_order"
     """Readings of two ticks are sent together, the younger first (MQTT)."""
     REPEAT = "repeat"

@@ -57,6 +57,8 @@ class Sender:
         self._kept[member.meter.id] = []
         topic = topic_of(member.meter.id)
         chunks = [payload_of(rows[i : i + _CHUNK]) for i in range(0, len(rows), _CHUNK)]
+        if member.has(Trouble.PARTIAL, tick):
+            chunks = [chunk[: len(chunk) // 2] for chunk in chunks]
         return [(topic, chunk) for chunk in chunks] * (1 + member.has(Trouble.DUPLICATE, tick))
 
 

@@ -16,6 +16,7 @@ from collector.bench.look import look_of
 from collector.bench.modbusbench import Slave, open_modbus
 from collector.clock import Clock
 from collector.linesettings import LineSettings
+from collector.reason import Reason
 from collector.registers import plan
 from collector.settings import BusSettings
 from collector.simulator.askedfaults import FAULTS, Asked
@@ -205,11 +206,13 @@ def test_every_fault_says_where_it_happens():
 
 @pytest.mark.mosquitto
 def test_mqtt_meters_publish_to_a_broker(mosquitto, desk):
-    link = {"kind": "mqtt", "port": mosquitto.port, "meters": ["m1", "m2", "m3"], "every_s": 0.2}
-    faults, clock = ["m2:timeout", "m3:sentinel"], Clock.accelerated(NOW, 1.0)
+    link = {"kind": "mqtt", "port": mosquitto.port, "meters": ["m1", "m2", "m3", "m4"]}
+    link |= {"every_s": 0.2}
+    faults, clock = ["m2:timeout", "m3:sentinel", "m4:partial_frame"], Clock.accelerated(NOW, 1.0)
     with reading(mosquitto.port, desk), standing(faults, clock, **link):
         until(lambda: desk.journal.read(0, 1000).frame.height >= 6, what="readings in the journal")
     frame = desk.journal.read(0, 1000).frame
     assert set(frame["meter_id"]) == {"m1", "m3"}
     assert frame.filter(meter_id="m1")["energy_import_kwh"].null_count() == 0
     assert frame.filter(meter_id="m3")["energy_import_kwh"].drop_nulls().is_empty()
+    assert set(desk.rejects.counts()) == {Reason.NOT_JSON}
