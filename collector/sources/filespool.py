@@ -27,7 +27,7 @@ class _Part:
 
 
 class Spool:
-    """Rows in temporary Parquet files, about 20 bytes each; gone with the context.
+    """Rows in temporary Parquet files, some 2 to 11 bytes each; gone with the context.
 
     Memory holds what is being set down, or one window, and a count for each quarter of an hour.
     """
