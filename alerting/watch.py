@@ -13,9 +13,11 @@ from alerting.site_blocks import contracts, meter_blocks, site_blocks
 from collector.clock import Clock
 from collector.reading import UTC_US
 from collector.site import Site
+from processors.bases import year_before
 from processors.book import Book
+from processors.claims import Period, Span
 from processors.history.store import History
-from processors.intensity import Period, mains
+from processors.intensity import mains
 from processors.judge import judge
 from processors.live import Live
 from processors.policy.load import Packs
@@ -176,5 +178,15 @@ class Watch:
         period = Period(since, today)
         sites = self._declared(now) if self._declared else self._sites
         verdicts = judge(days, sites, self._packs, period, self._settings.verdicts, now)
-        self._history.add_verdicts(verdicts)
+        kept = [verdicts, *(self._over(span, today, sites, now) for span in self._spans())]
+        self._history.add_verdicts(pl.concat(kept))
         return verdicts if verdicts.height else pl.DataFrame(schema=VERDICT)
+
+    def _spans(self) -> tuple[Span, ...]:
+        return tuple(dict.fromkeys(self._settings.verdicts.periods))
+
+    def _over(self, span: Span, today: date, sites: Sequence[Site], now: datetime) -> pl.DataFrame:
+        """Judge another period, which no rule sees."""
+        period = Period.of(span, today)
+        days = self._history.days(year_before(period), period.end)
+        return judge(days, sites, self._packs, period, self._settings.verdicts, now)

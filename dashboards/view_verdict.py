@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from collector.site import Text
+from processors.claims import Period
 from processors.policy.load import Packs
 from processors.policy.pack import LevelName, Row
 
@@ -64,14 +65,21 @@ class Intensity:
 
 
 def intensities(verdicts: pl.DataFrame, packs: Packs, site_id: str) -> tuple[Intensity, ...]:
-    """Return the latest revision of each of a site's verdicts (VERDICT), newest period first."""
+    """Return a site's newest verdict (VERDICT) of each row and kind of period, newest first.
+
+    The rolling period of yesterday stands in the place of all before it.
+    """
     latest = (
         verdicts.filter(site_id=site_id)
         .sort("computed_at")
         .unique("verdict_id", keep="last", maintain_order=True)
         .sort("period_end", "verdict_id", descending=[True, False])
     )
-    return tuple(intensity_of(row, packs) for row in latest.iter_rows(named=True))
+    newest: dict[tuple[object, ...], Mapping[str, Any]] = {}
+    for row in latest.iter_rows(named=True):
+        span = Period(row["period_start"], row["period_end"]).span
+        newest.setdefault((row["kind"], row["pack_id"], row["row_id"], span), row)
+    return tuple(intensity_of(row, packs) for row in newest.values())
 
 
 def intensity_of(verdict: Mapping[str, Any], packs: Packs) -> Intensity:

@@ -54,6 +54,17 @@ class Period:
         return cls(today.replace(year=today.year - 1, day=28 if leap else today.day), today)
 
     @property
+    def span(self) -> Span | None:
+        """What it is by name; None: a part of a year that is none of them."""
+        whole = self.start.day == self.end.day == 1
+        months = 12 * (self.end.year - self.start.year) + self.end.month - self.start.month
+        if self.days >= YEAR_DAYS:
+            return Span.YEAR if whole and self.start.month == 1 else Span.ROLLING
+        if whole and months in (1, 3):
+            return Span.MONTH if months == 1 else Span.QUARTER
+        return Span.YEAR_TO_DATE if (self.start.month, self.start.day) == (1, 1) else None
+
+    @property
     def days(self) -> int:
         """Length in days."""
         return (self.end - self.start).days

@@ -9,6 +9,7 @@ from collector.dated import Begins, ordered
 from collector.site import Identifier, Kind, Strict
 from collector.validation import Validation
 from processors.anomaly_settings import AnomalySettings
+from processors.claims import Span
 from processors.events import BaselineSettings, Event
 from processors.policy.header import Provenance
 from processors.savings_settings import CarbonSettings, TargetSettings
@@ -23,6 +24,9 @@ class VerdictSettings(Strict):
 
     guides: Mapping[Kind, Identifier] = {}
     """Guide of each kind of site that names none itself; no default: a bureau chooses its guide."""
+    periods: tuple[Span, ...] = ()
+    """Periods judged and kept each hour beside the rolling one, which alone the rules see: month,
+    quarter, year-to-date, year."""
     min_coverage: Share = 0.95
     """Least share of the period that measurement must support; below, a verdict is undecided."""
     min_period_days: Annotated[int, Field(ge=1, le=366)] = 365
