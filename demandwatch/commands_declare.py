@@ -23,9 +23,10 @@ declare = typer.Typer(
     no_args_is_help=True,
 )
 _SHOWN = (
-    *("declaration_id", "site_id", "activity", "start", "until", "value", "unit", "share"),
-    *("meters", "declared_by", "declared_at", "replaces", "stands"),
+    *("declaration_id", "site_id", "activity", "start", "until", "value", "unit"),
+    *("declared_by", "replaces", "stands"),
 )
+"""Columns that fit a terminal; files carry all."""
 
 
 Activity = Annotated[
