@@ -191,35 +191,46 @@ class Link:
         return self._owed.strays[unit]
 
     async def _insist(self, ask: Ask, meter: Asked, retries: int) -> Answer:
+        send = self._repeat if self._unnumbered else self._numbered
         try:
-            return await self._repeat(ask, meter, retries)
+            return await send(ask, meter, retries)
         except NoAnswerError:
             if self.connected or not await self.connect():
                 raise
-            return await self._repeat(ask, meter, 0)
+            return await send(ask, meter, 0)
 
-    async def _repeat(self, ask: Ask, meter: Asked, retries: int) -> Answer:
-        if not self._unnumbered:
-            return await self._once(ask, meter, retries)
-        while True:  # each repetition is a request of its own in the book
-            try:
-                return await self._once(ask, meter, 0)
-            except NoAnswerError:
-                retries -= 1
-                if retries < 0 or not self.connected:
-                    raise
-
-    async def _once(self, ask: Ask, meter: Asked, retries: int) -> Answer:
+    async def _numbered(self, ask: Ask, meter: Asked, retries: int) -> Answer:
+        """Send a request that carries a number: its answer cannot be taken for another's."""
         if self._pause_s:
             await self._pause()
         if self._connection is None:
             raise NoAnswerError(b"")
         self._ask = ask
-        if self._unnumbered:
-            self._owed.sent(ask)
+        try:
+            return await self._connection.ask(ask, meter.timeout_s, retries)
+        finally:
+            if self._pause_s:
+                self._spoken_at = asyncio.get_running_loop().time()
+
+    async def _repeat(self, ask: Ask, meter: Asked, retries: int) -> Answer:
+        while True:  # each repetition is a request of its own in the book
+            try:
+                return await self._unnumbered_once(ask, meter)
+            except NoAnswerError:
+                retries -= 1
+                if retries < 0 or not self.connected:
+                    raise
+
+    async def _unnumbered_once(self, ask: Ask, meter: Asked) -> Answer:
+        if self._pause_s:
+            await self._pause()
+        if self._connection is None:
+            raise NoAnswerError(b"")
+        self._ask = ask
+        self._owed.sent(ask)
         try:
             wait = meter.timeout_s + self._bus.wire_s(ask.count)
-            return await self._connection.ask(ask, wait, retries)
+            return await self._connection.ask(ask, wait, 0)
         except NoAnswerError:
             self._wary[ask.unit] = asyncio.get_running_loop().time() + _WARY_S
             raise

@@ -173,7 +173,8 @@ def test_a_late_answer_is_not_taken_for_the_next(rig, scripted):
     rig.reader([slow], [site_of([1, 2])])
     until(lambda: rig.outcome("timeout") >= 2 and rig.readings("m2").height >= 1)
     assert set(rig.readings("m2")["energy_import_kwh"]) == {2000.0}
-    assert rig.readings("m1").is_empty()
+    # on a busy machine its own answer may still come in time; another's never is taken for it
+    assert set(rig.readings("m1")["energy_import_kwh"]) <= {1000.0}
 
 
 def test_ratios_in_force_are_applied(rig, gateway):
