@@ -188,6 +188,7 @@ def _energies(days: pl.DataFrame, claims: Sequence[Claim], factors: Factors) -> 
             pl.when(kwh.count() > 0).then(kwh.sum()).alias("energy_kwh"),
             (kwh * pl.col("factor_kg_per_kwh")).sum().alias("kg_co2"),
             pl.col("lack").drop_nulls().min(),
+            pl.col("carried").any(),
             rank.max().replace_strict(range(len(order)), order, return_dtype=pl.String),
             text.drop_nulls().unique().sort().alias("factors"),
             pl.col("coverage").fill_null(0.0).mean(),
@@ -244,12 +245,12 @@ def _lack(least: float) -> pl.Expr:
 
 
 def _words() -> pl.Expr:
-    """Return what must stand beside a figure."""
+    """Return what must stand beside a figure; null where no factor is known."""
     known = pl.col("provenance")
-    return (
-        pl.when(known.is_null())
-        .then(None)
-        .when(known == Provenance.PUBLISHED.value)
-        .then(pl.lit("published factors; CO2 only, not the product-footprint series"))
-        .otherwise(pl.format("factor is {}: no published label; CO2 only", known))
+    head = (
+        pl.when(known == Provenance.PUBLISHED.value)
+        .then(pl.lit("published factors"))
+        .otherwise(pl.format("factor is {}: no published label", known))
     )
+    year = pl.when("carried").then(pl.lit("; factor of another year")).otherwise(pl.lit(""))
+    return pl.concat_str(head, year, pl.lit("; CO2 only, not the product-footprint series"))

@@ -130,6 +130,15 @@ def test_a_factor_that_is_not_published_is_on_the_label():
     assert row["label"].startswith("factor is unverified")
 
 
+def test_a_factor_of_another_year_is_on_the_label():
+    row = label(chosen=factors({"from": "2015-01-01", "scope": "广东", "year": 2022}))
+    assert row["kg_co2"] == pytest.approx(620 * 0.4403)
+    assert row["label"].startswith("published factors; factor of another year; CO2 only")
+    assert "another year" not in label()["label"]
+    none = factors({"from": "2030-01-01", "scope": "广东"})
+    assert label(chosen=none)["label"] is None
+
+
 def test_no_label_without_coverage_a_factor_or_an_allocation():
     few = day_rows("m", SPAN[0], date(2022, 1, 15), 10.0)
     assert (label(few)["kg_co2_per_unit"], label(few)["reason"]) == (None, "low_coverage")
