@@ -70,17 +70,31 @@ def allocate(
         The DAY rows with those of each part added (`meter_id` is the claim's `series`), and the
         claims, in order.
     """
-    made: list[Claim] = list(claims)
-    parts: list[pl.DataFrame] = []
+    made = list(claims)
     by_site: dict[str, list[int]] = {}
     for n, one in enumerate(claims):
         if one.product and one.product not in BASES:
             by_site.setdefault(one.site.id, []).append(n)
-    for members in by_site.values():
-        for pool in _pools(made, members):
-            _part(pool, made, parts, days, weights)
-    known = [one.select(c for c in one.columns if c in days.columns) for one in parts]
-    return pl.concat([days, *known], how="diagonal_relaxed") if known else days, made
+    pools = [pool for members in by_site.values() for pool in _pools(made, members)]
+    divided = [pool for pool in pools if _divided(pool, made)]
+    if not divided:
+        return days, made
+    asked = _asked(divided, made, weights)
+    clear = dict(asked.group_by("claim").agg(pl.col("part").is_not_null().all()).iter_rows())
+    names = {}
+    for pool in divided:
+        for n in pool.members:
+            names[n] = f"{made[n].site.id}:{n}"
+            made[n] = _parted(pool, made[n], names[n], shared=not clear.get(n, False))
+    series = pl.DataFrame({"claim": list(names), "meter_id": list(names.values())})
+    parts = (
+        _energy(days, divided)
+        .join(asked.filter(pl.col("part").is_not_null()), on=["pool", "day"])
+        .join(series, on="claim")
+        .with_columns(pl.col("energy_kwh") * pl.col("part"))
+    )
+    known = parts.select(name for name in parts.columns if name in days.columns)
+    return pl.concat([days, known], how="diagonal_relaxed"), made
 
 
 def _pools(claims: list[Claim], members: list[int]) -> list[_Pool]:
@@ -132,43 +146,33 @@ def _above(site: Site, meter: str) -> set[str]:
     return found
 
 
-def _part(
-    pool: _Pool,
-    claims: list[Claim],
-    parts: list[pl.DataFrame],
-    days: pl.DataFrame,
-    weights: Weights,
-) -> None:
-    """Add the DAY rows of a pool's claims, or mark them shared."""
-    method = Allocation.REMAINDER if pool.minus else Allocation.OWN_METERS
-    whole = set(pool.plus) >= set(mains(claims[pool.members[0]].site))
-    base = [method.value] if pool.minus or not whole else []
-    alone = len(pool.members) == 1 and None in claims[pool.members[0]].shares
-    if alone and not pool.minus:
-        (n,) = pool.members
-        claims[n] = replace(claims[n], shared=_twice(claims[n]), allocation=" ".join(base))
-        return
-    asked = _asked(pool, claims, weights)
-    divided = asked.filter(pl.col("part").is_not_null())
-    energy = _energy(days, pool)
-    split = asked.group_by("claim").agg(whole=pl.col("part").is_not_null().all())
-    clear = dict(split.iter_rows())
-    for n in pool.members:
-        one = claims[n]
-        mine = divided.filter(claim=n).select("day", "part")
-        name = f"{one.site.id}:{n}"
-        rows = energy.join(mine, on="day").with_columns(
-            pl.col("energy_kwh") * pl.col("part"), meter_id=pl.lit(name)
-        )
-        parts.append(rows)
-        how = [] if alone else [_how(one).value]
-        claims[n] = replace(
-            one,
-            shared=not clear.get(n, False) or _twice(one),
-            allocation=" ".join([*base, *how]),
-            series=(name,),
-            meters=(*pool.plus, *pool.minus),
-        )
+def _divided(pool: _Pool, claims: list[Claim]) -> bool:
+    """Whether a pool must be divided; notes how, where the meters alone tell its one product."""
+    one = claims[pool.members[0]]
+    if len(pool.members) > 1 or pool.minus or None not in one.shares:
+        return True
+    claims[pool.members[0]] = replace(one, shared=_twice(one), allocation=_base(pool, one.site))
+    return False
+
+
+def _base(pool: _Pool, site: Site) -> str:
+    """Return what meters tell: their own, the rest of the site, or all of it (empty)."""
+    if pool.minus:
+        return Allocation.REMAINDER.value
+    return "" if set(pool.plus) >= set(mains(site)) else Allocation.OWN_METERS.value
+
+
+def _parted(pool: _Pool, one: Claim, name: str, *, shared: bool) -> Claim:
+    """Return a claim whose energy stands under a name of its own."""
+    alone = len(pool.members) == 1 and None in one.shares
+    how = [_base(pool, one.site), "" if alone else _how(one).value]
+    return replace(
+        one,
+        shared=shared or _twice(one),
+        allocation=" ".join(filter(None, how)),
+        series=(name,),
+        meters=(*pool.plus, *pool.minus),
+    )
 
 
 def _twice(claim: Claim) -> bool:
@@ -182,33 +186,41 @@ def _how(claim: Claim) -> Allocation:
     return Allocation.DECLARED_SHARE if given else Allocation.OUTPUT_BY_QUOTA
 
 
-def _asked(pool: _Pool, claims: list[Claim], weights: Weights) -> pl.DataFrame:
-    """Return each claim's part of each day it is declared for: claim, day, part (null: unknown)."""
-    quotas = _quotas(pool, claims, weights)
-    rows = [
-        (n, start, end, share, per_day * quotas[n] if n in quotas else None)
-        for n in pool.members
-        for (start, end, per_day), share in zip(claims[n].segments, claims[n].shares, strict=True)
-    ]
-    kinds = {"claim": pl.Int64(), "start": pl.Date(), "end": pl.Date()}
-    known = pl.DataFrame(
-        rows, kinds | {"share": pl.Float64(), "weight": pl.Float64()}, orient="row"
-    )
+def _asked(pools: Sequence[_Pool], claims: list[Claim], weights: Weights) -> pl.DataFrame:
+    """Return the part of each day of a pool that a claim has: pool, claim, day, part or null."""
+    rows = []
+    for k, pool in enumerate(pools):
+        quotas = _quotas(pool, claims, weights)
+        for n in pool.members:
+            quota = quotas.get(n)
+            for (start, end, per_day), share in zip(
+                claims[n].segments, claims[n].shares, strict=True
+            ):
+                weight = None if quota is None else per_day * quota
+                rows.append((k, n, start, end, share, weight))
+    names = {"pool": pl.Int64(), "claim": pl.Int64(), "start": pl.Date(), "end": pl.Date()}
+    amounts = {"share": pl.Float64(), "weight": pl.Float64()}
+    known = pl.DataFrame(rows, {**names, **amounts}, orient="row")
     by_day = known.with_columns(day=pl.date_ranges("start", "end", closed="left")).explode("day")
-    given = pl.col("share").sum().over("day")
-    open_, alone = pl.col("share").is_null(), pl.len().over("day") == 1
-    left, some = 1.0 - given, open_.any().over("day")
-    known_all = (pl.col("weight").is_not_null() | ~open_).all().over("day")
-    total = pl.col("weight").filter(open_).sum().over("day")
-    of_rest = left * pl.col("weight") / total
-    part = (
-        pl.when(alone & open_).then(1.0)
-        .when(some & (left > _WHOLE) & known_all & (total > 0)).then(
-            pl.when(open_).then(of_rest).otherwise(pl.col("share"))
-        )
-        .when(~some & (left.abs() <= _WHOLE)).then(pl.col("share") / given)
-    )  # fmt: skip
-    return by_day.select("claim", "day", part=part)
+    return by_day.select("pool", "claim", "day", part=_part())
+
+
+def _part() -> pl.Expr:
+    """Return a claim's part of its pool on a day, null where it cannot be told."""
+    key, open_ = ["pool", "day"], pl.col("share").is_null()
+    given = pl.col("share").sum().over(key)
+    total = pl.col("weight").filter(open_).sum().over(key)
+    left, some = 1.0 - given, open_.any().over(key)
+    known = (pl.col("weight").is_not_null() | ~open_).all().over(key) & (total > 0)
+    of_rest = pl.when(open_).then(left * pl.col("weight") / total).otherwise(pl.col("share"))
+    return (
+        pl.when(open_ & (pl.len().over(key) == 1))
+        .then(1.0)
+        .when(some & (left > _WHOLE) & known)
+        .then(of_rest)
+        .when(~some & (left.abs() <= _WHOLE))
+        .then(pl.col("share") / given)
+    )
 
 
 def _quotas(pool: _Pool, claims: list[Claim], weights: Weights) -> dict[int, float]:
@@ -218,30 +230,35 @@ def _quotas(pool: _Pool, claims: list[Claim], weights: Weights) -> dict[int, flo
     return {n: one[common[0]] for n, one in told.items()} if common else {}
 
 
-def _energy(days: pl.DataFrame, pool: _Pool) -> pl.DataFrame:
-    """Return the pool's DAY rows; a day is unknown where a meter's is, or the rest is negative."""
-    meters = [*pool.plus, *pool.minus]
-    sign = pl.when(pl.col("meter_id").is_in(list(pool.minus))).then(-1.0).otherwise(1.0)
-    mine = days.filter(pl.col("meter_id").is_in(meters))
+def _energy(days: pl.DataFrame, pools: Sequence[_Pool]) -> pl.DataFrame:
+    """Return pools' DAY rows; a day is unknown where a meter's is, or the rest is negative."""
+    rows = [
+        (k, meter, sign, len(pool.plus) + len(pool.minus))
+        for k, pool in enumerate(pools)
+        for sign, meters in ((1.0, pool.plus), (-1.0, pool.minus))
+        for meter in meters
+    ]
+    names = {"pool": pl.Int64(), "meter_id": pl.String(), "sign": pl.Float64(), "of": pl.Int64()}
+    mine = days.join(pl.DataFrame(rows, names, orient="row"), on="meter_id")
     estimated = pl.col("energy_kwh") * pl.col("estimated_share").fill_null(0.0)
-    zero = pl.col("zero_share").filter(pl.col("meter_id").is_in(list(pool.plus)))
-    summed = mine.group_by("day").agg(
+    zero = pl.col("zero_share").filter(pl.col("sign") > 0)
+    summed = mine.group_by("pool", "day").agg(
         pl.col("start", "end").first(),
-        known=pl.col("energy_kwh").count() == len(meters),
-        rest=(sign * pl.col("energy_kwh")).sum(),
+        known=pl.col("energy_kwh").count() == pl.col("of").first(),
+        rest=(pl.col("sign") * pl.col("energy_kwh")).sum(),
         estimated=estimated.sum(),
         zero=(zero.fill_null(0.0) >= 1.0).all(),
         coverage=pl.col("coverage").min(),
         blocks=pl.col("blocks").min(),
     )
     sound = pl.col("known") & (pl.col("rest") >= 0.0)
-    energy = pl.when(sound).then(pl.col("rest"))
     doubt = pl.when(pl.col("rest") > 0).then(pl.col("estimated") / pl.col("rest")).otherwise(0.0)
-    return summed.sort("day").select(
+    return summed.sort("pool", "day").select(
+        "pool",
         "day",
         "start",
         "end",
-        energy_kwh=energy,
+        energy_kwh=pl.when(sound).then("rest"),
         coverage=pl.when(sound).then("coverage").otherwise(0.0),
         estimated_share=pl.when(sound).then(doubt.clip(0.0, 1.0)),
         zero_share=pl.when(sound).then(pl.col("zero").cast(pl.Float64)),

@@ -1,5 +1,6 @@
 """Several products at one site: parts by meter, share and quota, that add up to the site."""
 
+import os
 from datetime import date, timedelta
 
 import polars as pl
@@ -129,7 +130,7 @@ def houses(draw):
     return products, energy
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "40")), deadline=None)
 @given(houses())
 def test_parts_are_those_of_the_plain_reference_and_add_up_to_the_site(house):
     products, energy = house

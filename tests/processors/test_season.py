@@ -1,6 +1,7 @@
 """Statistics periods, and a part of a year scaled by the site's own months."""
 
 import calendar
+import os
 from datetime import date, timedelta
 
 import polars as pl
@@ -105,7 +106,7 @@ def test_a_whole_year_is_not_scaled():
 shapes = st.lists(st.integers(1, 400), min_size=12, max_size=12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "25")), deadline=None)
 @given(shapes, shapes, st.integers(0, 300), st.integers(28, 200))
 def test_annualised_is_that_of_the_plain_reference(before, now, offset, length):
     first = date(2017, 1, 1) + timedelta(days=offset)
