@@ -9,6 +9,7 @@ from enum import StrEnum
 import polars as pl
 
 from collector.reading import UTC_US
+from processors.anomaly_carry import TOLD
 from processors.interval import INTERVAL
 from processors.quota import ACCOUNT
 from processors.verdict import VERDICT
@@ -29,6 +30,8 @@ class Subject(StrEnum):
     """One site's verdict against a guide or product quota."""
     FLEET = "fleet"
     """One meter as the collector hears it."""
+    ANOMALY = "anomaly"
+    """One kind of metering anomaly of one meter and phase: a clue (线索)."""
 
 
 BLOCKS = frozenset({Subject.INTERVAL, Subject.SITE_INTERVAL})
@@ -77,6 +80,7 @@ IDENTITY: dict[Subject, tuple[tuple[str, ...], str]] = {
     Subject.QUOTA: (("site_id",), "at"),
     Subject.VERDICT: (("site_id", "pack_id", "row_id"), "computed_at"),
     Subject.FLEET: (("meter_id",), "at"),
+    Subject.ANOMALY: (("meter_id", "kind", "of_phase"), "at"),
 }
 """The columns that make `subject_id` (joined by `:`) and `at` where a frame does not bring them. A
 verdict's period is no part of it: one that moves on by a day is about the same subject."""
@@ -91,6 +95,7 @@ def columns(subject: Subject) -> dict[str, pl.DataType]:
         Subject.QUOTA: ACCOUNT,
         Subject.VERDICT: VERDICT,
         Subject.FLEET: _FLEET,
+        Subject.ANOMALY: TOLD,
     }[subject]
     return WHO | {name: kind for name, kind in own.items() if not isinstance(kind, pl.List)}
 

@@ -112,6 +112,10 @@ class Watch:
             self._office.observe("verdict", self._judge(now))
             self._judged_at = hour
 
+    def on_anomalies(self, rows: pl.DataFrame) -> None:
+        """Judge metering anomalies: rows of `processors.anomaly_carry.told`."""
+        self._office.observe("anomaly", rows)
+
     def accounts(self) -> pl.DataFrame:
         """Return the quota accounts as last stated, schema ACCOUNT; safe from any thread."""
         with self._lock:

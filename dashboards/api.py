@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse
 from alerting.evidence.gather import UnsettledError
 from alerting.ledger import LedgerError
 from collector.site import Site, Strict
-from dashboards import api_activity, api_indices
+from dashboards import api_activity, api_anomalies, api_indices
 from dashboards.desk import Desk, UnknownSiteError
 from dashboards.view_alerts import Filter, chosen
 
@@ -42,6 +42,7 @@ def app(desk: Desk, version: str) -> FastAPI:
     made.include_router(api_indices.router(desk, frame), prefix="/api/v1")
     made.include_router(_present(desk), prefix="/api/v1")
     made.include_router(_gaps(desk), prefix="/api/v1")
+    made.include_router(api_anomalies.router(desk, frame, _meters), prefix="/api/v1")
     made.include_router(_sites(desk), prefix="/api/v1")
     made.include_router(api_activity.router(desk, frame, json), prefix="/api/v1")
     made.include_router(_alerts(desk), prefix="/api/v1")

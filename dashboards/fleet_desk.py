@@ -11,6 +11,7 @@ from dashboards.kept import Kept
 from dashboards.settings import ConsoleSettings
 from dashboards.sources import Sources
 from dashboards.view_fleet import FleetPage, Wanted
+from processors.anomaly import ANOMALY, SOUGHT
 from processors.causes import ways
 from processors.condition import Limits, condition
 from processors.gap_changes import GAP
@@ -66,6 +67,15 @@ class FleetDesk:
             return None
         return self._slow_views.get("gaps", lambda: ledger.gaps(limit=MOST_GAPS))
 
+    def anomalies(self) -> pl.DataFrame | None:
+        """Return what the last look for metering anomalies found; None: not known here."""
+        return None if self._sources.anomalies is None else self._sources.anomalies()
+
+    def sought(self) -> pl.DataFrame:
+        """Return what that look looked for, schema SOUGHT."""
+        told = self._sources.sought
+        return pl.DataFrame(schema=SOUGHT) if told is None else told()
+
     def series(self) -> bytes:
         """Return the fleet's part of /metrics."""
         return self._now_views.get(
@@ -96,6 +106,8 @@ class FleetDesk:
             districts=self._districts,
             links=self._links,
             places=self._places,
+            open_anomalies=self._open_anomalies(),
+            not_sought=self.sought()["reason"].count(),
         )
 
     def _shown(
@@ -103,9 +115,17 @@ class FleetDesk:
     ) -> pl.DataFrame:
         if wanted.tab == "gaps":
             return view_fleet.gaps(known, rows, wanted, self._names)
+        if wanted.tab == "anomalies":
+            found = self.anomalies()
+            odd = pl.DataFrame(schema=ANOMALY) if found is None else found
+            return view_fleet.anomalies(odd, rows, wanted, self._names)
         if wanted.tab == "rejects":
             return view_fleet.rejects(self._rejects(), wanted)
         return view_fleet.meters(rows, week, wanted, self._names)
+
+    def _open_anomalies(self) -> int | None:
+        found = self.anomalies()
+        return None if found is None else found["until"].null_count()
 
     def _rejects(self) -> pl.DataFrame:
         book = self._sources.rejects

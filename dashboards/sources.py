@@ -93,6 +93,10 @@ class Sources:
     gaps: GapsReader | None = None
     """The gap ledger; None: not known here."""
     rejects: RejectsReader | None = None
+    anomalies: Callable[[], pl.DataFrame] | None = None
+    """What the last look for metering anomalies found, schema ANOMALY; None: not known here."""
+    sought: Callable[[], pl.DataFrame] | None = None
+    """What it looked for, schema SOUGHT."""
     export: Callable[[str, str], Path] | None = None
     """Writes the evidence package of (alert id, who exports) and returns its path; None: the
     screens offer no download."""

@@ -23,9 +23,10 @@ class Wanted:
     """What a visitor asked for; every field is part of the address."""
 
     tab: str = "meters"
-    """`meters`, `gaps` or `rejects`."""
+    """`meters`, `anomalies`, `gaps` or `rejects`."""
     state: str = ""
-    """Of a meter, or `unwell`; of a gap `open`, `closed` or `recovered`; empty: all."""
+    """Of a meter, or `unwell`; of a gap `open`, `closed` or `recovered`; of an anomaly `open` or
+    `closed`; empty: all."""
     district: str = ""
     site: str = ""
     link: str = ""
@@ -68,6 +69,10 @@ class FleetPage:
     links: tuple[str, ...] = ()
     places: Mapping[str, tuple[Site, Meter]] = field(default_factory=dict)
     """Site and meter by meter id."""
+    open_anomalies: int | None = None
+    """None: not known here."""
+    not_sought: int = 0
+    """Kinds of anomaly, summed over meters, that could not be looked for."""
 
     @property
     def pages(self) -> int:
@@ -130,6 +135,20 @@ def gaps(
     if wanted.state == "recovered":
         return rows.filter(pl.col("recovered_at").is_not_null())
     return rows.filter(pl.col("state") == wanted.state) if wanted.state else rows
+
+
+def anomalies(
+    known: pl.DataFrame, condition: pl.DataFrame, wanted: Wanted, told: pl.DataFrame
+) -> pl.DataFrame:
+    """Return the ANOMALY rows asked for, open ones first, then the newest."""
+    where = condition.select("meter_id", "district", "link")
+    rows = known.join(where, on="meter_id", how="left", maintain_order="left")
+    ended = pl.col("until").is_not_null()
+    if wanted.state:
+        rows = rows.filter(ended if wanted.state == "closed" else ~ended)
+    return _placed(rows, wanted, told).sort(
+        ended, "since", "meter_id", "kind", "phase", descending=[False, True, False, False, False]
+    )
 
 
 def rejects(notes: pl.DataFrame, wanted: Wanted) -> pl.DataFrame:

@@ -31,6 +31,7 @@ from demandwatch.fleetcare import FleetCare
 from demandwatch.readers import Reader, problems, readers
 from demandwatch.settings import Configuration
 from demandwatch.supervise import Supervisor
+from processors.anomaly_keeper import AnomalyKeeper
 from processors.engine import Engine
 from processors.history.editbook import EditBook
 from processors.history.store import History
@@ -85,6 +86,7 @@ class App:
         self.couriers = Couriers(alerting.channels, self.ledger.outbox, alerting.outbox)
         self.engine = self._engine()
         self.watch = self._watch()
+        self.anomalies = self._anomalies()
         self.supervisor = Supervisor(self.metrics)
         self._sources: list[Reader] = []
         self._started = False
@@ -103,6 +105,7 @@ class App:
             self.supervisor.start("engine", self.engine.run)
             self.supervisor.start("watch", self.watch.run)
             self.supervisor.start("upkeep", self._maintain)
+            self.supervisor.start("anomalies", self._look)
             self.care.start(self.supervisor, self.history, self.engine)
             self._start_sinks()
             self.couriers.start()
@@ -168,6 +171,21 @@ class App:
             self.declaring.sites,
         )
 
+    def _anomalies(self) -> AnomalyKeeper:
+        config = self.config
+        return AnomalyKeeper(
+            self.history,
+            config.sites,
+            config.packs,
+            config.settings.processors,
+            self.clock,
+            config.data / "anomalies.arrow",
+            self.watch.on_anomalies,
+        )
+
+    def _look(self, stop: Event) -> None:
+        self.anomalies.run(stop, self.engine.caught_up)
+
     def _on_step(self, intervals: pl.DataFrame, live: Live) -> None:
         self.watch.on_step(intervals, live)
 
@@ -230,6 +248,8 @@ class App:
             fleet_settings=config.settings.processors.fleet,
             gaps=self.care.gaps,
             rejects=self.rejects,
+            anomalies=self.anomalies.anomalies,
+            sought=self.anomalies.sought,
             export=write,
             activity=self.declaring.acts,
             declare=self.declaring.declare,

@@ -9,6 +9,7 @@ import polars as pl
 from collector.healthrow import HEALTH
 from collector.reason import Reason
 from collector.rejects import Rejects
+from processors.anomaly import ANOMALY, SOUGHT
 from processors.gap_changes import CHANGE, GAP
 from processors.gap_ledger import GapLedger
 
@@ -93,6 +94,37 @@ def fill_rejects(rejects):
     rejects.add(Reason.TIMEOUT, "modbus:bus-yantian", "yantian-cold-m1", "unit 3: no answer", NOW)
 
 
+def anomaly(meter, kind, phase, since, until, value, threshold, unit, made, document):
+    site = next(one.id for one in world.sites() for m in one.meters if m.id == meter)
+    observed, reference, measure = made
+    return dict.fromkeys(ANOMALY) | {
+        "meter_id": meter, "site_id": site, "kind": kind, "phase": phase, "since": since,
+        "until": until, "since_is_bound": False, "value": value, "threshold": threshold,
+        "unit": unit, "observed": observed, "reference": reference, "measure": measure,
+        "basis": "basic_current", "samples": 90, "held_s": 900.0, "document": document,
+        "provenance": "unverified" if document else "illustrative", "standing": "clue",
+    }  # fmt: skip
+
+
+def anomalies():
+    rows = [
+        anomaly("longhua-pcb-m1", "loss_of_voltage", "b", ago(hours=5), None, 0.41, 0.78, "Un",
+                (90.2, 220.0, "V"), "DL/T 698.45 3000"),
+        anomaly("zhongxing-m2", "reverse_power", "", ago(hours=2), None, -0.031, -0.005, "Pb",
+                (-6.8, 220.0, "kW"), "DL/T 698.45 3007"),
+        anomaly("huaqiang-m1", "parent_child_gap", "", ago(days=3), None, 0.091, 0.05, "1",
+                (421.7, 4634.0, "kWh"), ""),
+        anomaly("futian-mall-m1", "register_decrease", "", ago(hours=9), ago(hours=8), 512.6, 0.0,
+                "kWh", (512.6, 90_412.2, "kWh"), "DL/T 698.45 310B; Q/GDW 1376.1 ERC27"),
+    ]  # fmt: skip
+    return pl.DataFrame(rows, schema=ANOMALY)
+
+
+def sought():
+    row = ("yantian-cold-m1", "yantian-cold", "loss_of_voltage", 0, None, None, "no_voltage")
+    return pl.DataFrame([row], schema=SOUGHT, orient="row")
+
+
 def sources(folder, *, filled=True):
     """The city's sources with its fleet; not filled: before any meter spoke."""
     base = world.sources(folder, filled=filled)
@@ -101,4 +133,5 @@ def sources(folder, *, filled=True):
         fill_gaps(ledger)
         fill_rejects(rejects)
     known = health() if filled else pl.DataFrame(schema=HEALTH)
-    return replace(base, health=lambda: known, gaps=ledger, rejects=rejects)
+    told = replace(base, health=lambda: known, gaps=ledger, rejects=rejects)
+    return replace(told, anomalies=anomalies, sought=sought) if filled else told

@@ -8,7 +8,7 @@ from dashboards.view_fleet import UNWELL, FleetPage, Wanted
 from processors.condition import State
 
 _WELL = ("ok", "file")
-_TABS = ("meters", "gaps", "rejects")
+_TABS = ("meters", "anomalies", "gaps", "rejects")
 
 
 def kpis(view: FleetPage, t: Words) -> str:
@@ -67,7 +67,9 @@ def _week(view: FleetPage, t: Words) -> str:
 def filters(view: FleetPage, t: Words) -> str:
     """Tabs and states with their counts, as links, so a filtered list can be sent to somebody."""
     wanted = view.wanted
-    tabs = "".join(chip(t(name), link(Wanted(tab=name)), on=name == wanted.tab) for name in _TABS)
+    count = f" {view.open_anomalies:,}" if view.open_anomalies else ""
+    named = [(name, t(name) + (count if name == "anomalies" else "")) for name in _TABS]
+    tabs = "".join(chip(one, link(Wanted(tab=name)), on=name == wanted.tab) for name, one in named)
     gap = '<span class="soft">&nbsp;</span>'
     chosen = _chosen(wanted, t)
     return f'<div class="chips">{tabs}{gap}{_states(view, t)}{chosen}</div>'
@@ -77,7 +79,9 @@ def _states(view: FleetPage, t: Words) -> str:
     wanted = view.wanted
     if wanted.tab == "rejects":
         return ""
-    if wanted.tab == "gaps":
+    if wanted.tab == "anomalies":
+        named = [("", t("all")), *((one, t(f"gap_{one}")) for one in ("open", "closed"))]
+    elif wanted.tab == "gaps":
         named = [
             ("", t("all")),
             *((one, t(f"gap_{one}")) for one in ("open", "closed", "recovered")),

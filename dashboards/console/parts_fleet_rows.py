@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from dashboards.console import parts, says_fleet, text
+from dashboards.console import parts, parts_fleet_anomalies, says_fleet, text
 from dashboards.console.parts_fleet import chip, link
 from dashboards.console.words import Words
 from dashboards.view_fleet import FleetPage
@@ -17,10 +17,13 @@ _TELLING_LAG_S = 10.0
 def listing(view: FleetPage, t: Words) -> str:
     """The table of the chosen tab, one page of it."""
     if not view.rows:
-        empty = {"gaps": "no_gaps", "rejects": "no_rejects"}.get(view.wanted.tab, "no_meters")
-        return f'<div class="quiet">{escape(t(empty))}</div>'
-    table = {"gaps": _gaps, "rejects": _rejects}.get(view.wanted.tab, _meters)(view, t)
-    return f'<div class="scroll">{table}</div>{_pager(view, t)}'
+        empty = {"gaps": "no_gaps", "rejects": "no_rejects", "anomalies": "no_anomalies"}
+        words = t(empty.get(view.wanted.tab, "no_meters"))
+        return f'<div class="quiet">{escape(words)}</div>{parts_fleet_anomalies.note(view, t)}'
+    tables = {"gaps": _gaps, "rejects": _rejects, "anomalies": _anomalies}
+    table = tables.get(view.wanted.tab, _meters)(view, t)
+    note = parts_fleet_anomalies.note(view, t)
+    return f'<div class="scroll">{table}</div>{note}{_pager(view, t)}'
 
 
 def _pager(view: FleetPage, t: Words) -> str:
@@ -109,6 +112,10 @@ def _missing(row: Mapping[str, Any], view: FleetPage, t: Words) -> str:
     told = text.local(since, view.timezone)
     link = parts.address("/fleet", tab="gaps", state="open", q=row["meter_id"])
     return f'<a class="doubt" href="{link}" title="{escape(t("gap_open"))}">{told} …</a>'
+
+
+def _anomalies(view: FleetPage, t: Words) -> str:
+    return parts_fleet_anomalies.table(view, t, lambda row: _who(row, view, t))
 
 
 def _gaps(view: FleetPage, t: Words) -> str:

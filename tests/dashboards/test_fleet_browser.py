@@ -86,6 +86,24 @@ def test_the_gap_ledger_tells_cause_span_and_energy_open_first(page, console):
     page.wait("location.pathname === '/fleet'")
 
 
+def test_anomalies_are_dated_against_their_thresholds_and_marked_as_clues(page, console):
+    page.size(1366, 768)
+    page.open(console.url + "/fleet?tab=anomalies&lang=zh")
+    page.shot("fleet-anomalies-zh")
+    text = page.text()
+    for told in ("失压 B", "41.0 % Un", "78.0 % Un", "功率反向", "总分表差", "示度下降", "未核对"):
+        assert told in text
+    assert "均为线索，不作证据" in text
+    assert "未判别的项目 1" in text
+    assert page.js(_STATES) == ["○ 线索", "○ 线索", "○ 线索", "● 已结"]
+    assert page.js(_FITS.format("Width"))
+    page.open(console.url + "/fleet?tab=anomalies&state=open&lang=en")
+    page.shot("fleet-anomalies-en")
+    assert page.js(_STATES) == ["○ clue"] * 3
+    assert "Anomalies 3" in page.text()
+    assert page.errors == []
+
+
 def test_refused_data_are_read_there_as_text_and_never_as_markup(page, console):
     page.size(1366, 768)
     page.open(console.url + "/fleet?tab=rejects&lang=zh")

@@ -188,3 +188,23 @@ def test_ten_thousand_meters_are_shown_within_the_budget(tmp_path):
     assert page.found > 100
     assert len(asked) == 5
     assert min(took) < 0.3, took
+
+
+def test_the_api_tells_anomalies_and_what_was_not_looked_for(tmp_path):
+    console = Console(fleet.sources(tmp_path), ConsoleSettings(port=0))
+    console.start()
+    try:
+
+        def get(path):
+            with urllib.request.urlopen(console.url + path, timeout=10) as answer:
+                return json.load(answer)
+
+        assert len(get("/api/v1/anomalies")) == 4
+        (row,) = get("/api/v1/anomalies?kind=reverse_power&state=open")
+        assert (row["meter_id"], row["value"], row["standing"]) == ("zhongxing-m2", -0.031, "clue")
+        assert [one["kind"] for one in get(f"/api/v1/anomalies?site={row['site_id']}")] == [
+            "reverse_power"
+        ]
+        assert get("/api/v1/anomalies/sought")[0]["reason"] == "no_voltage"
+    finally:
+        console.stop()
