@@ -266,6 +266,9 @@ class Site(Placed):
     """Id of the guide that judges this site; empty: the settings' default for its kind."""
     existing: bool = True
     """Existing plants are held to level 3 of a product quota, new or expanded ones to level 2."""
+    wholly_sub_metered: bool = False
+    """Sub-meters cover all that the main meters count: energy that reaches none of them is then an
+    anomaly, not only sub-meters that count more than the meter above."""
     validation: Validation = Validation()
     """Limits of this site that differ from `processors.validation`."""
     meters: tuple[Meter, ...] = Field(min_length=1)

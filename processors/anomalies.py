@@ -98,7 +98,8 @@ def _signals(
         yield anomalies_register.standing_blocks(rows, mine), anomalies_register.stop(bound)
     if bound := held.get(Kind.PARENT_CHILD_GAP):
         least = material.least_coverage
-        spans = anomalies_level.gaps(material.balances, material.mains, least)
+        wholly = material.facts.select("site_id", "wholly").unique()
+        spans = anomalies_level.gaps(material.balances, material.mains, wholly, least)
         yield spans, anomalies_level.gap(bound)
     days = material.days.join(material.facts, on="meter_id", how="semi")
     levels = anomalies_level.levels(days, material.least_coverage)

@@ -130,21 +130,25 @@ def zeros(found: pl.DataFrame) -> pl.DataFrame:
     return long.filter(pl.col("value") >= pl.col("threshold"))
 
 
-def gaps(balances: pl.DataFrame, mains: pl.DataFrame, least_coverage: float) -> pl.DataFrame:
+def gaps(
+    balances: pl.DataFrame, mains: pl.DataFrame, wholly: pl.DataFrame, least_coverage: float
+) -> pl.DataFrame:
     """Return BALANCE rows of days as rows of signals.
 
     Args:
         balances: of whole days.
         mains: `site_id, meter_id` of main meters: a balance of all mains of a site is told of the
             one main meter, or of `(mains)`.
+        wholly: `site_id, wholly`: whether sub-meters cover all of the site.
         least_coverage: a day less covered says nothing.
     """
-    named = whose(balances, mains)
+    named = whose(balances, mains).join(wholly, on="site_id", how="left", maintain_order="left")
     kept = named.filter(pl.col("coverage") >= least_coverage - 1e-9)
     rows = kept.select(
         "meter_id",
         pl.col("start").alias("at"),
         *("end", "site_id", "above_kwh", "loss_kwh"),
+        pl.col("wholly").fill_null(value=False),
         gap_s=pl.lit(_PAUSE_S),
     )
     return rows.sort("meter_id", "at")
@@ -163,14 +167,14 @@ def whose(rows: pl.DataFrame, mains: pl.DataFrame) -> pl.DataFrame:
 
 
 def gap(bound: Bound) -> Signal:
-    """总分表差: what is lost between a meter and those behind it, either way."""
+    """总分表差: meters behind count more than the one above, or less where they cover all."""
     loss, above = pl.col("loss_kwh"), pl.col("above_kwh")
     most = pl.max_horizontal(pl.lit(bound["least_kwh"]), bound["share"] * above.abs())
     return Signal(
         kind=bound.kind,
         phase="",
         needs=("loss_kwh", "above_kwh"),
-        on=loss.abs() > most,
+        on=(loss < -most) | (pl.col("wholly") & (loss > most)),
         value=pl.when(above != 0).then(loss.abs() / above.abs()),
         observed=loss,
         reference=above,

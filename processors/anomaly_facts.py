@@ -21,12 +21,13 @@ FACTS: dict[str, pl.DataType] = {
     "three_wire": pl.Boolean(),
     "one_way": pl.Boolean(),
     "gap_s": pl.Float64(),
+    "wholly": pl.Boolean(),
 }
 """One row a meter that measures energy. `nominal_v` Un (V); `basic_a` Ib (A) and `phase_kw` Pb = Un
 x Ib (kW), primary; `basis` says what they rest on: `basic_current` as told, or `rated_power`, from
 which they are derived: Pb = rated power / phases, Ib = Pb / Un (three-wire: rated / (1.732 Un)).
 `one_way`: power never flows back by design; false for meters of generation, storage and export, and
-for all meters of a site that has any."""
+for all meters of a site that has any. `wholly`: sub-meters cover all of the site."""
 
 QUANTITIES = (
     *("energy_import_kwh", "power_kw"),
@@ -49,7 +50,8 @@ def _rows(sites: Iterable[Site]) -> Iterator[tuple[object, ...]]:
         one_way = not any(meter.role in _BOTH_WAYS for meter in site.meters)
         for meter in site.meters:
             if meter.role != "weather":
-                yield (meter.id, site.id, *_electric(meter), one_way, _gap_s(meter))
+                wholly = site.wholly_sub_metered
+                yield (meter.id, site.id, *_electric(meter), one_way, _gap_s(meter), wholly)
 
 
 def _gap_s(meter: Meter) -> float:

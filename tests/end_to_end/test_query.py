@@ -64,6 +64,7 @@ def program(tmp_path_factory):
     }
     north = site("north", "n-1", "n-2") | limits
     south = site("south", "s-1")
+    south["wholly_sub_metered"] = True
     south["meters"].append({"id": "s-sub", "role": "sub", "source": {"via": "file"}})
     made = Program.make(folder / "bureau", [north, south])
     made.settings["processors"]["verdicts"] = {"guides": {"retail": "demo-tertiary"}}

@@ -165,7 +165,8 @@ def test_a_sudden_drop_and_days_of_nothing():
 
 
 def test_what_is_lost_between_a_meter_and_those_behind_it():
-    tree = a_site({"id": "m"}, {"id": "s1", "role": "sub"}, {"id": "s2", "role": "sub"})
+    meters = {"id": "m"}, {"id": "s1", "role": "sub"}, {"id": "s2", "role": "sub"}
+    tree = a_site(*meters, wholly_sub_metered=True)
     rows = [
         row(meter, kwh, n)
         for n in range(-32, 288 - 32)
@@ -176,6 +177,12 @@ def test_what_is_lost_between_a_meter_and_those_behind_it():
     assert (gap["meter_id"], gap["site_id"], gap["value"]) == ("m", "w", pytest.approx(0.1))
     assert gap["until"] is None
     assert gap["observed"] == pytest.approx(960.0)
+    assert of(look(readings([normal(0)]), [a_site(*meters)], frame(rows))[0], gap["kind"]) == []
+    more = [one | ({"energy_kwh": 80.0} if one["meter_id"] == "s1" else {}) for one in rows]
+    found, _ = look(readings([normal(0)]), [a_site(*meters)], frame(more))
+    (over,) = found.filter(kind="parent_child_gap").to_dicts()
+    assert over["observed"] < 0
+    assert 0.1 <= over["value"] < 0.2
     reasons = dict(sought.filter(kind="parent_child_gap").select("meter_id", "reason").rows())
     assert reasons == {"m": None, "s1": "no_sub_meters", "s2": "no_sub_meters"}
 
