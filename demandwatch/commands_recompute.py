@@ -71,7 +71,7 @@ def recompute_(
             job.clear()  # asked again: history may have moved on
         with bar("computing") as progress:
             preview(job, jobs, progress)
-        found = Reverdict.of(job, settings, Clock.real().now())
+        found = Reverdict.of(job, settings, Clock.real())
         _report(job, settings, found, format_, verdicts=verdicts)
         if publish:
             _publish(job, settings, found, by, why)

@@ -1,14 +1,18 @@
 """Verdicts kept in history, judged anew over changed blocks and by the packs in force now."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
 
+from collector.clock import Clock
+from collector.site import Site
+from demandwatch.declaring import Declaring
 from demandwatch.recomputing import Job, correction
 from demandwatch.settings import Configuration
 from processors import verdict
+from processors.bases import year_before
 from processors.history.store import History
 from processors.intensity import Period
 from processors.judge import judge
@@ -25,34 +29,46 @@ class Reverdict:
     """Schema VERDICT_CHANGE."""
 
     @classmethod
-    def of(cls, job: Job, config: Configuration, now: datetime) -> "Reverdict":
+    def of(cls, job: Job, config: Configuration, clock: Clock) -> "Reverdict":
         """Judge every kept period that touches the job's days, of the job's sites."""
-        history = History.open_readonly(config.data / "history", config.book, lambda: now)
+        now = clock.now()
+        history = History.open_readonly(config.data / "history", config.book, clock.now)
         wanted = set(job.meters)
-        sites = {s.id: s for s in config.sites if any(m.id in wanted for m in s.meters)}
-        kept = history.verdicts(list(sites)).filter(
+        declared = Declaring(config, clock).sites()
+        sites = [s for s in declared if any(m.id in wanted for m in s.meters)]
+        kept = history.verdicts([site.id for site in sites]).filter(
             pl.col("period_start") < job.end, pl.col("period_end") > job.start
         )
         overlay = Overlay(history, correction(config, now))
         overlay.take(job.rows("intervals"))
-        found = list(_judged(kept, overlay, history, config, now))
+        found = []
+        for (start, end), before in kept.partition_by(
+            "period_start", "period_end", as_dict=True
+        ).items():
+            meant = [site for site in sites if site.id in set(before["site_id"])]
+            after = _judged(before, Period(start, end), meant, overlay, history, config, now)
+            found.append((before, after))
         verdicts = pl.concat([verdict.empty(), *(after for _, after in found)])
         told = [verdict_changes(before, after) for before, after in found]
         return cls(verdicts, pl.concat([pl.DataFrame(schema=VERDICT_CHANGE), *told]))
 
 
 def _judged(
-    kept: pl.DataFrame, overlay: Overlay, history: History, config: Configuration, now: datetime
-) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-    """Yield the verdicts of each period, as kept and as they would be."""
+    before: pl.DataFrame,
+    period: Period,
+    sites: Sequence[Site],
+    overlay: Overlay,
+    history: History,
+    config: Configuration,
+    now: datetime,
+) -> pl.DataFrame:
+    """Return the verdicts of one period anew."""
+    # scaled by season only what was: a short rolling period of a running system never is
+    seasonal = before["annualised"].str.starts_with("shape").any()
+    start = year_before(period) if seasonal else period.start
+    meters = [meter.id for site in sites for meter in site.meters]
+    days = days_anew(
+        history.days(start, period.end, meters), overlay, config.book, now, start, period.end
+    ).filter(pl.col("meter_id").is_in(meters))
     rules = config.settings.processors.verdicts
-    for (start, end), before in kept.partition_by(
-        "period_start", "period_end", as_dict=True
-    ).items():
-        names = set(before["site_id"])
-        sites = [one for one in config.sites if one.id in names]
-        meters = [meter.id for site in sites for meter in site.meters]
-        days = days_anew(
-            history.days(start, end, meters), overlay, config.book, now, start, end
-        ).filter(pl.col("meter_id").is_in(meters))
-        yield before, judge(days, sites, config.packs, Period(start, end), rules, now)
+    return judge(days, sites, config.packs, period, rules, now)

@@ -78,7 +78,11 @@ def _sentence(path: Path, reason: str) -> str:
 def _trial(path: Path, at_once: int) -> int:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     most = max(memory, _LEAST_MEMORY)
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard != resource.RLIM_INFINITY:
+        most = min(most, hard)
+    if sys.platform == "linux":  # elsewhere such a limit is refused, or means nothing
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         for _ in _decoded(path, at_once):

@@ -100,6 +100,9 @@ def parts(program):
 
 
 def test_a_corrected_ratio_is_previewed_published_and_known_as_of_then(program):
+    area = ["--site", "north", "--activity", "floor_area_m2", "--value", 2000, "--unit", "m2"]
+    area += ["--from", "2026-01-01", "--by", "owner"]
+    program.call("declare", "set", *area, "-c", program.config)
     program.call("policy", "judge", "-c", program.config, *DAYS, "--save")
     program.sites = [shop(40)]
     program.write()
@@ -132,5 +135,6 @@ def test_a_corrected_ratio_is_previewed_published_and_known_as_of_then(program):
         assert (acts["meter_id"].to_list(), set(acts["by"])) == (["n-1", "n-2"], {"王工"})
         assert book.applied() == book.last()
     kept = program.call("query", "verdicts", "-c", program.config, "--format", "json")
-    assert json.loads(kept)[-1]["energy_kwh"] == 15360.0
+    last = json.loads(kept)[-1]
+    assert (last["energy_kwh"], last["denominator"]) == (15360.0, 2000.0)
     assert json.loads(recompute(program, "--jobs", 1)) == [], "nothing is left to change"
