@@ -18,6 +18,9 @@ class MqttSettings(BrokerSettings):
     topics: tuple[str, ...] = ("demandwatch/v1/+/readings",)
     """Topic filters of canonical readings, `demandwatch/v1/<meter_id>/readings`. Topics of payload
     mappings are added by themselves; what is taken out is unsubscribed."""
+    activity_topics: tuple[str, ...] = ("demandwatch/v1/+/activity",)
+    """Topic filters of declarations, `demandwatch/v1/<site_id>/activity`; empty: none are taken.
+    Never shared: each system keeps a book of its own. An edge takes none."""
     shared_group: Identifier | None = None
     """Set it (and distinct client ids) for several collectors to share the load (`$share/...`). A
     member that is away gets its share when it returns under its client id (deploy/mosquitto)."""
@@ -27,7 +30,7 @@ class MqttSettings(BrokerSettings):
     session_expiry_hours: Annotated[float, Field(gt=0, le=1_193_046)] = 24 * 7
     """How long the broker keeps messages for us while we are away; a week outlasts a holiday."""
 
-    @field_validator("topics")
+    @field_validator("topics", "activity_topics")
     @classmethod
     def _filters(cls, topics: tuple[str, ...]) -> tuple[str, ...]:
         for topic in topics:

@@ -26,6 +26,7 @@ from dashboards.sources import Sources
 from demandwatch import __version__
 from demandwatch.datafolder import lock
 from demandwatch.declaring import Declaring
+from demandwatch.declaring_mqtt import TopicActs
 from demandwatch.evidence_sources import evidence_sources
 from demandwatch.fleetcare import FleetCare
 from demandwatch.readers import Reader, problems, readers
@@ -196,8 +197,9 @@ class App:
         config = self.config
         collector = config.settings.collector
         desk, payloads = self._desk(), config.payloads
+        acts = TopicActs(self.declaring, self.rejects, self.metrics) if collector.mqtt else None
         return readers(
-            collector, config.sites, config.profiles, desk, self.clock, payloads, config.data
+            collector, config.sites, config.profiles, desk, self.clock, payloads, config.data, acts
         )
 
     def _start_sinks(self) -> None:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +43,16 @@ class Line:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A declaration by a way that may deliver it again."""
+
+    site_id: str
+    one: Declaration
+    key: str | None = None
+    """The sender's name for it; what has one is kept once."""
+
+
 class Declaring:
     """Opens the book for each act: safe from any thread, and beside other processes."""
 
@@ -72,6 +82,22 @@ class Declaring:
         with closing(self._book()) as book, book.whole(keep=not dry_run):
             return [self._line(book, number, row, by) for number, row in rows]
 
+    def deliver(self, told: Sequence[Delivered]) -> list[tuple[str, str]]:
+        """Keep what can be taken, all as one act; return each one's outcome and reason, as in Line.
+
+        Raises:
+            OSError, sqlite3.Error: the disk failed; nothing is kept.
+        """
+        if not told:
+            return []
+        with closing(self._book()) as book, book.whole():
+            return [self._delivered(book, one) for one in told]
+
+    @property
+    def site_ids(self) -> Set[str]:
+        """Return the ids of all sites."""
+        return self._sites.keys()
+
     def withdraw(self, declaration_id: int, by: str, why: str) -> int:
         """Withdraw a declaration; return the act's id.
 
@@ -99,14 +125,25 @@ class Declaring:
     def _book(self) -> ActivityBook:
         return ActivityBook(self._path, self._clock.now)
 
+    def _delivered(self, book: ActivityBook, told: Delivered) -> tuple[str, str]:
+        try:
+            self._check(told.site_id, told.one)
+            _, new = book.deliver(told.site_id, told.one, told.key)
+        except DeclarationError as error:
+            return "refused", str(error)
+        return "declared" if new else "unchanged", ""
+
     def _take(self, book: ActivityBook, site_id: str, one: Declaration) -> tuple[int, bool]:
+        self._check(site_id, one)
+        return book.declare(site_id, one)
+
+    def _check(self, site_id: str, one: Declaration) -> None:
         site = self._sites.get(site_id)
         if site is None:
             raise DeclarationError(f"no site {site_id!r} in {self._config.path.name}")
         today = self._clock.now().astimezone(ZoneInfo(site.timezone)).date()
         if problem := refused(one, site, self._config.packs, today):
             raise DeclarationError(problem)
-        return book.declare(site_id, one)
 
     def _line(self, book: ActivityBook, number: int, row: Row, by: str) -> Line:
         extra = None in row or None in row.values()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from collector.clock import Clock
-from collector.intake import Desk
+from collector.intake import Acts, Desk
 from collector.payloads.mapping import CANONICAL, PayloadMapping
 from collector.payloads.routes import Routes
 from collector.profiles import Profile
@@ -34,6 +34,7 @@ def readers(
     clock: Clock,
     payloads: Mapping[str, PayloadMapping],
     data: Path,
+    acts: Acts | None = None,
 ) -> list[Reader]:
     """Return the readers, not yet started.
 
@@ -45,6 +46,7 @@ def readers(
         clock: when to poll.
         payloads: payload mappings by id.
         data: folder for what a reader must remember.
+        acts: keeps declarations that come over the broker; None: nobody does.
     """
     meters = [meter for site in sites for meter in site.meters]
     ways = {meter.source.via for meter in meters}
@@ -57,7 +59,8 @@ def readers(
         )
         routes = Routes(sites, payloads)
         memory = data / "mqtt-subscriptions.json"
-        found.append(MqttReader(collector.mqtt, known, desk, routes, memory, _edges(meters)))
+        edges = _edges(meters)
+        found.append(MqttReader(collector.mqtt, known, desk, routes, memory, edges, acts))
     if "modbus" in ways:
         found.append(
             ModbusReader(

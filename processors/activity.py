@@ -10,7 +10,7 @@ from datetime import date, datetime
 from typing import Annotated
 
 import polars as pl
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from collector.dated import Dated
 from collector.reading import UTC_US
@@ -64,6 +64,14 @@ class Declaration(Strict):
     other_energy_kgce: Annotated[float, Field(allow_inf_nan=False)] | None = None
     meters: tuple[Identifier, ...] = ()
     note: Annotated[str, Field(max_length=2000)] = ""
+
+    @field_validator("since", "until", "value", "share", "other_energy_kgce", mode="before")
+    @classmethod
+    def _meant(cls, told: object, info: ValidationInfo) -> object:
+        day = info.field_name in {"since", "until"}
+        if isinstance(told, bool) or (day and isinstance(told, int | float)):
+            raise ValueError(f"{told!r} is no {'day' if day else 'figure'}")
+        return date.fromisoformat(told) if day and isinstance(told, str) else told
 
     @field_validator("declared_by")
     @classmethod

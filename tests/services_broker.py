@@ -15,7 +15,8 @@ from services import end, free_port, listens, requires
 from waiting import until
 
 SHIPPED = Path(__file__).parents[1] / "deploy" / "mosquitto"
-PASSWORDS = {"demandwatch": "collector's", "m1": "meter's", "m2": "other"}
+PASSWORDS = {"demandwatch": "collector's", "m1": "meter's", "m2": "other",
+             "works": "site's"}  # fmt: skip
 
 
 class Authority:

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 
 from collector.batches import topic_of
-from collector.intake import Desk, Intake
+from collector.intake import Acts, Desk, Intake
 from collector.payloads.foreign import Foreign
 from collector.payloads.routes import Routes, Wanted
 from collector.rows import Message
@@ -49,6 +49,7 @@ class MqttReader:
         routes: Routes | None = None,
         memory: Path | None = None,
         edges: Mapping[str, frozenset[str]] | None = None,
+        acts: Acts | None = None,
     ) -> None:
         """Prepare to read.
 
@@ -60,15 +61,18 @@ class MqttReader:
             memory: file of the session's subscriptions; None: a changed list of topics leaves the
                 older ones subscribed.
             edges: collectors at the edge whose batches come this way, and the meters of each.
+            acts: keeps declarations; closed with the reader. None: none are asked for.
         """
         self._settings = settings
         self._desk = desk
         self._foreign = Foreign(routes, self._publish) if routes else None
         limit = settings.max_payload_bytes
-        self._intake = Intake(desk, known, "mqtt", limit, self._foreign, edges)
+        self._intake = Intake(desk, known, "mqtt", limit, self._foreign, edges, acts)
+        self._acts = acts
         batches = (Wanted(topic_of(edge), 1) for edge in edges or ())
         wanted = (*(routes.wanted if routes else ()), *batches)
-        self._subscriptions = Subscriptions(settings, wanted, memory)
+        alone = [Wanted(one, 1) for one in settings.activity_topics] if acts is not None else []
+        self._subscriptions = Subscriptions(settings, wanted, memory, alone)
         self._load = Load(settings.receive_maximum)
         self._connection: Connection | None = None
         self._stopping = threading.Event()
@@ -88,6 +92,8 @@ class MqttReader:
         if (connection := self._connection) is not None:
             connection.wake()
         self._thread.join()
+        if self._acts is not None:
+            self._acts.close()
 
     def status(self) -> MqttStatus:
         """Return the present state of the connection."""

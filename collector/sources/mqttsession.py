@@ -25,7 +25,11 @@ class Subscriptions:
     """The topic filters of one session: those wanted, and those it may still have."""
 
     def __init__(
-        self, settings: MqttSettings, mapped: Sequence[Wanted] = (), path: Path | None = None
+        self,
+        settings: MqttSettings,
+        mapped: Sequence[Wanted] = (),
+        path: Path | None = None,
+        alone: Sequence[Wanted] = (),
     ) -> None:
         """Read what was remembered.
 
@@ -33,12 +37,14 @@ class Subscriptions:
             settings: the broker, our name there and the canonical topics.
             mapped: what meters with a payload mapping need.
             path: the file; None: nothing is remembered.
+            alone: what is never shared with the other members of a group.
         """
         self._path = path
         self._session = f"{settings.client_id}@{settings.host}:{settings.port}"
         share = f"$share/{settings.shared_group}/" if settings.shared_group else ""
         wanted = [Wanted(topic, 1) for topic in settings.topics] + list(mapped)
-        self.wanted = tuple({w.topic: Wanted(share + w.topic, w.qos) for w in wanted}.values())
+        shared = {w.topic: Wanted(share + w.topic, w.qos) for w in wanted}
+        self.wanted = (*shared.values(), *alone)
         """To subscribe to at each connection."""
         self._all = self._read()
 

@@ -155,6 +155,8 @@ REFUSED: dict[str, tuple[str, str]] = {
     "unknown_quantity": ("未知的量", "unknown quantity"),
     "no_quantity": ("没有数值", "no value at all"),
     "unknown_meter": ("未登记的电表", "unknown meter"),
+    "unknown_site": ("未登记的用电单位", "unknown site"),
+    "bad_declaration": ("无法采纳的申报", "a declaration that cannot be taken"),
     "topic_mismatch": ("主题与内容不符", "topic and payload disagree"),
     "too_large": ("报文过大", "too large"),
     "duplicate_key": ("重复的时刻", "an instant told twice"),

@@ -19,6 +19,9 @@ _COLUMNS = """
 _TOLD = """site_id, activity, start_day, until_day, value, unit, share, other_energy_kgce, meters,
     note, declared_by, declared_at_us, replaces"""
 _EPOCH = date(1970, 1, 1)
+_HEARD = """CREATE TABLE IF NOT EXISTS heard (site_id TEXT NOT NULL, key TEXT NOT NULL,
+    declaration_id INTEGER NOT NULL REFERENCES activity, PRIMARY KEY (site_id, key))"""
+"""Senders' own names of what was delivered, and the declaration each became."""
 
 
 class ActivityBook:
@@ -34,6 +37,7 @@ class ActivityBook:
         self._db = opened(path, "activity", _COLUMNS)
         index = "CREATE INDEX IF NOT EXISTS of_site ON activity (site_id, activity)"
         self._db.execute(index)
+        self._db.execute(_HEARD)
 
     def close(self) -> None:
         """Close the file."""
@@ -63,6 +67,54 @@ class ActivityBook:
             replaces = before[0]["declaration_id"] if before else None
             key = (site_id, one.activity, _days(one.since), _days(one.until))
             return self._append(key, told, replaces), True
+
+    def deliver(self, site_id: str, one: Declaration, key: str | None) -> tuple[int, bool]:
+        """Keep a declaration that may be delivered again, at any time: it is declared once.
+
+        Args:
+            site_id: whom it is for.
+            one: the declaration.
+            key: the sender's name for it. Without one, what was said word for word and has been
+                revised since is refused: nobody can tell a delivery of old from a new act.
+
+        Returns:
+            Its id, and whether it is new.
+
+        Raises:
+            DeclarationError: as `declare`; or the name was given to another declaration.
+            sqlite3.Error: the disk failed.
+        """
+        with self.whole():
+            before = self._said(site_id, one)
+            if key is None:
+                return self._unnamed(site_id, one, before)
+            sql = "SELECT declaration_id FROM heard WHERE site_id = ? AND key = ?"
+            known = self._db.execute(sql, (site_id, key)).fetchone()
+            if known is None:
+                made, new = self.declare(site_id, one)
+                self._db.execute("INSERT INTO heard VALUES (?, ?, ?)", (site_id, key, made))
+                return made, new
+            if known[0] in before["declaration_id"]:
+                return int(known[0]), False
+            raise DeclarationError(f"id {key!r} is declaration {known[0]}, which says otherwise")
+
+    def _unnamed(self, site_id: str, one: Declaration, before: pl.DataFrame) -> tuple[int, bool]:
+        stand = standing(self._acts("WHERE site_id = ?", (site_id,)))["declaration_id"]
+        if before.is_empty() or before["declaration_id"].is_in(stand.implode()).any():
+            return self.declare(site_id, one)
+        raise DeclarationError(
+            f"declaration {before['declaration_id'][-1]} said the same and does not stand any "
+            "more: if it is meant anew, give it an `id` of its own"
+        )
+
+    def _said(self, site_id: str, one: Declaration) -> pl.DataFrame:
+        """Return the acts that say the same word for word, whether or not they stand."""
+        acts = self._acts("WHERE site_id = ? AND activity = ?", (site_id, one.activity))
+        told = _told(one) | {"start": one.since, "until": one.until}
+        same = [
+            pl.col(name).eq_missing(pl.lit(value, ACTIVITY[name])) for name, value in told.items()
+        ]
+        return acts.filter(same)
 
     def withdraw(self, declaration_id: int, by: str, why: str) -> int:
         """Withdraw a declaration: nothing is declared for its period; return the act's id.

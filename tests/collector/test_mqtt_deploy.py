@@ -1,8 +1,10 @@
 """The shipped broker configuration: who may say what, who gets in, and what survives."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -14,6 +16,7 @@ from structlog.testing import capture_logs
 from waiting import until
 
 from collector.intake import Desk
+from collector.rows import Message
 from collector.settings import MqttSettings, TlsSettings
 from collector.sources.mqtt import MqttReader
 
@@ -107,6 +110,41 @@ def test_the_collector_enters_with_a_certificate_too_and_in_a_group(
         until(lambda: reader.status().connected, what=str(reader.status()))
         say(client, "m1", 1)
         until(lambda: heard(desk) == [("m1", 1.0)])
+
+
+class Acts:
+    """Hears what is declared."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, bytes]] = []
+
+    def knows(self, topic: str) -> bool:
+        return topic.endswith("/activity")
+
+    def take(self, messages: Sequence[Message], at: datetime, limit: int) -> Future[None]:
+        self.told += [(one.topic, one.payload) for one in messages]
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def close(self) -> None:
+        self.told.append(("closed", b""))
+
+
+def test_a_site_declares_for_itself_alone(broker: ShippedBroker, desk: Desk):
+    acts = Acts()
+    reader = MqttReader(settings(broker, shared_group="city"), KNOWN, desk, acts=acts)
+    reader.start()
+    try:
+        until(lambda: reader.status().connected, what=str(reader.status()))
+        with meter(broker, "m1") as first, meter(broker, "works") as site:
+            for client, name in ((first, "works"), (site, "other"), (site, "works")):
+                told = client.publish(f"demandwatch/v1/{name}/activity", name, 1)
+                told.wait_for_publish(10)
+            until(lambda: acts.told)
+    finally:
+        reader.stop()
+    assert acts.told == [("demandwatch/v1/works/activity", b"works"), ("closed", b"")]
 
 
 def test_a_wrong_password_is_told_in_status_and_log(broker: ShippedBroker, desk: Desk):
