@@ -15,6 +15,7 @@ from collector.reading import UTC_US
 from collector.site import Site
 from processors.bases import year_before
 from processors.book import Book
+from processors.calibration import Range, history_from
 from processors.claims import Period, Span
 from processors.history.store import History
 from processors.intensity import mains
@@ -22,7 +23,7 @@ from processors.judge import judge
 from processors.live import Live
 from processors.policy.load import Packs
 from processors.quota import ACCOUNT, accounts, first_day
-from processors.ranges import Range, history_from, learn
+from processors.ranges import learn
 from processors.running import site_running
 from processors.settings import ProcessorsSettings
 from processors.verdict import VERDICT

@@ -16,9 +16,9 @@ from dashboards.sources import Sources
 from dashboards.view_alerts import AlertDetail, AlertRow
 from dashboards.view_city import City
 from dashboards.view_site import SitePage
+from processors.calibration import history_from
 from processors.live import Live
 from processors.quota import burn_down, first_day
-from processors.ranges import history_from
 
 _RESOLVED_SHOWN = 500
 _ACTIVE_SHOWN = 5000

@@ -11,9 +11,8 @@ from demandwatch.settings import Configuration
 from processors.cap import CAP_ACCOUNT, cap_accounts
 from processors.history.store import History
 from processors.intensity import mains
-from processors.quota import ACCOUNT, accounts, first_day
-from processors.ranges import history_from
-from processors.sheet import Span
+from processors.quota import ACCOUNT, accounts
+from processors.terms import Span, history_of
 
 QUOTAS: dict[str, pl.DataType] = ACCOUNT | CAP_ACCOUNT
 """One row a site and quota; columns of another kind of account are null."""
@@ -56,7 +55,7 @@ def quotas(
     for span, first in ((Span.MONTH, month), (Span.YEAR, month.replace(month=1))):
         held = [one for one in sites if (one.quota_month_kwh, one.quota_year_kwh)[span == "year"]]
         mine = [meter for site in held for meter in mains(site)]
-        since = min(first_day(first, settings.lookback_days), history_from(min(today, first)))
+        since = history_of(span, first, min(today, first), settings.lookback_days)
         until = min(today, first + timedelta(days=366)) + timedelta(days=2)
         days = history.days(since, until, mine, as_of)
         parts.append(

@@ -18,6 +18,7 @@ past forecasts (`processors.calibration`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -165,6 +166,15 @@ def _mean(values: Floats) -> Floats:
     )
 
 
+class Season(NamedTuple):
+    """How much more or less than by habit is expected on a day (`processors.yearbefore`)."""
+
+    weights: Floats
+    """Meters x days of the axis; 1 where no season is known."""
+    known: NDArray[np.bool_]
+    """By meter."""
+
+
 @dataclass(frozen=True, slots=True)
 class Course:
     """Cumulated energy of sites x days from the first day of a span."""
@@ -178,7 +188,13 @@ class Course:
 
 
 def course(
-    known: Ground, of_habit: Habit, span: slice, site: NDArray[np.int64], *, blind: bool = False
+    known: Ground,
+    of_habit: Habit,
+    span: slice,
+    site: NDArray[np.int64],
+    *,
+    blind: bool = False,
+    season: Season | None = None,
 ) -> Course:
     """Add up each site's days from the start of a span.
 
@@ -188,14 +204,21 @@ def course(
         span: days on the axis.
         site: index of each meter's site, 0..n without gaps.
         blind: forecast all days, as if nothing of the span were known.
+        season: of a year's account. A level whose season is known drifts no further ahead than
+            the look-back is long.
     """
     kinds, share = known.kinds[span], known.share[:, span]
     energy = np.nan_to_num(known.energy[:, span]).cumsum(axis=1)
     unknown = np.ones_like(share) if blind else 1.0 - share
+    if season is not None:
+        unknown = unknown * season.weights[:, span]
     expected = np.where(unknown > 0, unknown * of_habit.mean[:, kinds], 0.0).cumsum(axis=1)
     scatter = np.where(unknown > 0, unknown**2 * of_habit.variance[:, kinds], 0.0).cumsum(axis=1)
     days = unknown.cumsum(axis=1)
-    walk = of_habit.drift[:, None] * (of_habit.weeks + days / 7.0) / 3.0
+    ahead = days / 7.0
+    if season is not None:
+        ahead = np.where(season.known[:, None], np.minimum(ahead, of_habit.weeks), ahead)
+    walk = of_habit.drift[:, None] * (of_habit.weeks + ahead) / 3.0
     drift = np.where(days > 0, days * np.sqrt(walk), 0.0)
     energy, expected, scatter, drift = (
         by_site(one, site) for one in (energy, expected, scatter, drift)

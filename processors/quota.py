@@ -9,10 +9,11 @@ import polars as pl
 from collector.reading import UTC_US
 from collector.site import Site
 from processors.calendar import Calendar
+from processors.calibration import Ranges
 from processors.policy.pack import SurchargePack
-from processors.ranges import Ranges
-from processors.sheet import Sheet, Span, Terms, sheets
+from processors.sheet import Sheet, sheets
 from processors.surcharge import surcharge_yuan
+from processors.terms import Span, Terms
 
 ACCOUNT: dict[str, pl.DataType] = {
     "site_id": pl.String(),
@@ -40,6 +41,7 @@ ACCOUNT: dict[str, pl.DataType] = {
     "crosses_late": UTC_US,
     "basis_days": pl.Int32(),
     "range_forecasts": pl.Int32(),
+    "season": pl.String(),
     "reason": pl.String(),
     "surcharge_yuan": pl.Float64(),
     "projected_surcharge_yuan": pl.Float64(),
@@ -55,9 +57,12 @@ meter-days (fractions count) without energy in the time passed: the projection f
 `energy_kwh` never.
 `projected_kwh` at the end with the bounds that hold four cases in five. `crossed` energy stated is
 above the quota; `crosses_at` the instant it was or is expected to be, `crosses_early`/
-`crosses_late` the bounds; null: not within the span. `basis_days` days the projection rests on;
-`range_forecasts` past forecasts the bounds at the end are learned from, 0: too few, a normal
-distribution is taken; `reason` (`too_little_history`) where there is no projection.
+`crosses_late` the first instant and the last second of the days that hold the day of it in four
+cases of five; null: not within the span (early and late null: expected not to cross).
+`basis_days` days the projection rests on; `range_forecasts` past forecasts the bounds at the end
+are learned from, 0: too few or too far ahead, a fixed multiple is taken; `season` of a year:
+`year_before`, the site's own shape of it, or `none` (seasons are not expected); `reason`
+(`too_little_history`) where there is no projection.
 `surcharge_yuan` so far and at the month's projected end are simulations (测算) by marginal tiers,
 null without a surcharge pack, for a year, or where a tier has no published amount."""
 
@@ -97,8 +102,8 @@ def accounts(
 
     Args:
         days: DAY rows of the main meters from `first_day` on, the running day included; without
-            `ranges`, from `processors.ranges.history_from` on (with less history the bounds rest
-            on a normal distribution).
+            `ranges`, from `processors.terms.history_of` on (with less history the bounds rest on
+            a normal distribution, and a year has no season).
         sites: sites without a quota in force are left out.
         now: the instant of the statement.
         lookback_days: history the projection rests on.
@@ -141,6 +146,7 @@ def _statement(sheet: Sheet, terms: Terms, surcharge: SurchargePack | None) -> p
         "site_id": [one.id for one in sheet.sites],
         "kind": [terms.span.value] * len(sheet.sites),
         "range_forecasts": sheet.forecasts,
+        "season": sheet.seasons(terms.span),
         "declared_by": [one.declared_by or None for one in sheet.quotas],
         "quota_kwh": quota,
         "used_ratio": energy / quota,

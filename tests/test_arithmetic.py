@@ -7,12 +7,13 @@ import arithmetic_anomalies
 import arithmetic_energy
 import arithmetic_indices
 import arithmetic_intensity
+import arithmetic_quotas
 import arithmetic_savings
 import arithmetic_sums
 import arithmetic_tariff
 import polars as pl
 import pytest
-from policy_rows import REPO, SHENZHEN, at, day_rows, site
+from policy_rows import REPO, at, day_rows, site
 
 from collector.reading import conform
 from processors.blocks import intervals_of
@@ -21,7 +22,6 @@ from processors.history.days import day_rows as days_from
 from processors.intensity import Period, area_claim, measure
 from processors.judge import judge
 from processors.policy.load import Packs, load_packs
-from processors.quota import accounts, first_day
 from processors.settings import VerdictSettings
 
 PAGES = sorted((REPO / "docs").glob("arithmetic*.md"))
@@ -31,6 +31,7 @@ LEAST = {
     "arithmetic-energy": 13,
     "arithmetic-indices": 15,
     "arithmetic-intensity": 14,
+    "arithmetic-quotas": 14,
     "arithmetic-savings": 24,
     "arithmetic-sums": 13,
     "arithmetic-tariff": 15,
@@ -78,22 +79,13 @@ def verdict(days):
     return frame.select("outcome", "reason").row(0)
 
 
-def account(kwh_a_day, quota):
-    held = site(quota_month_kwh=[{"from": "2026-01-01", "value": quota}])
-    packs, _ = load_packs(REPO / "config" / "policy")
-    days = day_rows("m", first_day(date(2026, 11, 1), 28), TODAY, kwh_a_day)
-    tiers = packs.surcharge("demo-progressive", TODAY)
-    row = accounts(days, [held], at(TODAY), surcharge=tiers).row(0, named=True)
-    local = row["crosses_at"] and row["crosses_at"].astimezone(SHENZHEN)
-    return row | {"crosses_at": local}
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_worked_example_holds(page):
     helpers = (
         arithmetic_anomalies.HELPERS
         | arithmetic_energy.HELPERS
         | arithmetic_indices.HELPERS
+        | arithmetic_quotas.HELPERS
         | arithmetic_savings.HELPERS
         | arithmetic_intensity.HELPERS
         | arithmetic_sums.HELPERS
@@ -105,7 +97,6 @@ def test_every_worked_example_holds(page):
             "intensity": intensity,
             "from_july": from_july,
             "verdict": verdict,
-            "account": account,
             "date": date,
         }
     )

@@ -117,12 +117,12 @@ def crossing(one: Quota, zone: str, t: Words) -> str:
 
 
 def _range(one: Quota, zone: str) -> str:
-    """The range of a projected crossing; an end that lies beyond the month stays open."""
+    """The days that hold a projected crossing; an end that lies beyond the month stays open."""
     if one.crossed or (one.crosses_early is None and one.crosses_late is None):
         return ""
     both = [text.local(i, zone, "%m-%d") for i in (one.crosses_early, one.crosses_late)]
-    if both[0] == both[1]:
-        both = [text.local(i, zone, "%H:%M") for i in (one.crosses_early, one.crosses_late)]
+    if both[0] == both[1]:  # the day already named
+        return ""
     return f" ({both[0]} … {both[1].replace(text.DASH, '')})"
 
 

@@ -47,26 +47,65 @@ def multiple(energy, until: date, horizon: int, lookback: int = 28) -> float:
     return sorted(scores)[min(math.ceil(0.8 * (len(scores) + 1)), len(scores)) - 1]
 
 
+def crossing_multiple(energy, until: date, share: float, left: int, lookback: int = 28) -> float:
+    """Return how many standard errors hold four of five past days at which a share was used up."""
+    oldest, scores = min(energy), []
+    start = until - timedelta(days=7)
+    while start - timedelta(days=lookback) >= oldest:
+        path = forecast(energy, start, left, lookback)
+        level, total, score = share * path[-1][0], 0.0, None
+        if start + timedelta(days=left) <= until:
+            for n in range(left):
+                total += energy[start + timedelta(days=n)]
+                if total > level:  # on day n: early enough by its end, not before its beginning
+                    score = (level - path[n][0]) / path[n][1]
+                    if n > 0:
+                        score = max(score, (path[n - 1][0] - level) / path[n - 1][1])
+                    break
+            else:
+                score = (path[-1][0] - level) / path[-1][1]
+            scores.append(max(score, 0.0))
+        start -= timedelta(days=7)
+    if len(scores) < 8:
+        return 1.2816
+    return sorted(scores)[min(math.ceil(0.8 * (len(scores) + 1)), len(scores)) - 1]
+
+
 def account(energy, today: date, quota: float) -> dict:
-    """Return a month's account at the first instant of `today`; crossings in days from the 1st."""
+    """Return a month's account at the first instant of `today`.
+
+    `crossings` are days from the 1st; the bounds' are whole.
+    """
     first = today.replace(day=1)
     end = (first + timedelta(days=31)).replace(day=1)
-    used, paths, floor = 0.0, {"early": [], "at": [], "late": []}, 0.0
+    used = 0.0
+    paths = {"low": [], "at": [], "high": [], "late": [], "early": []}
     for n in range((today - first).days):
         used += energy[first + timedelta(days=n)]
         for path in paths.values():
             path.append(used)
-    floor = used
-    for n, (total, error) in enumerate(forecast(energy, today, (end - today).days), 1):
-        spread = multiple(energy, today, n) * error
-        floor = max(floor, used + total - spread)
-        paths["early"].append(used + total + spread)
+    floors = [used, used]
+    left = (end - today).days
+    ahead = forecast(energy, today, left)
+    own = crossing_multiple(energy, today, (quota - used) / ahead[-1][0], left)
+    for n, (total, error) in enumerate(ahead, 1):
+        for k, (low, high, m) in enumerate(
+            (("low", "high", multiple(energy, today, n)), ("late", "early", own))
+        ):
+            floors[k] = max(floors[k], used + total - m * error)
+            paths[low].append(floors[k])
+            paths[high].append(used + total + m * error)
         paths["at"].append(used + total)
-        paths["late"].append(floor)
+    late = crossing(paths["late"], quota)
+    early = crossing(paths["early"], quota)
     return {
         "used": used,
-        "bounds": (paths["late"][-1], paths["at"][-1], paths["early"][-1]),
-        "crossings": [crossing(paths[name], quota) for name in ("early", "at", "late")],
+        "bounds": tuple(paths[name][-1] for name in ("low", "at", "high")),
+        "crossings": [
+            early if early is None or used > quota else math.floor(early),
+            crossing(paths["at"], quota),
+            late if late is None or used > quota else math.floor(late) + 1 - 1 / 86400,
+        ],
     }
 
 

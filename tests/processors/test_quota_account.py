@@ -46,7 +46,9 @@ def test_a_steady_site_crosses_when_arithmetic_says():
     assert got["crossed"] is False
     # 25.5 days at 100 kWh: noon of the 26th
     assert got["crosses_at"] == at(date(2026, 11, 26)) + timedelta(hours=12)
-    assert got["crosses_early"] == got["crosses_at"] == got["crosses_late"]
+    # the range is that day, whole
+    assert got["crosses_early"] == at(date(2026, 11, 26))
+    assert got["crosses_late"] == at(date(2026, 11, 27)) - timedelta(seconds=1)
     assert (got["month"], got["start"], got["end"]) == (NOVEMBER, at(NOVEMBER), at(DECEMBER))
     assert (got["coverage"], got["missing_days"], got["basis_days"]) == (1.0, 0.0, 28)
 
