@@ -10,18 +10,15 @@ import polars as pl
 import typer
 
 from collector.clock import Clock
-from collector.dated import in_force
 from collector.site import Site
 from demandwatch import query
 from demandwatch.options import Config, fail, loaded
-from demandwatch.settings import Configuration
+from demandwatch.settings import Configuration, tariffs_of
 from processors.history.store import History
 from processors.intensity import mains
-from processors.policy.load import Packs
 from processors.tariff.bill import bill, month_periods
 from processors.tariff.contract import Rates, next_month
 from processors.tariff.ice import ice_storage
-from processors.tariff.periods import hot_days
 
 _SHOWN = (
     "line", "item", "period", "quantity", "unit", "price_yuan", "amount_yuan", "coverage",
@@ -154,35 +151,4 @@ class _Desk:
 
     def rates(self, months: list[date]) -> Rates:
         """Return tariffs, prices and the hot days of some months."""
-        told, packs = self.settings.settings.processors, self.settings.packs
-        hot = pl.concat(self._hot(month) for month in months)
-        last = next_month(months[-1])
-        day = date.fromordinal(last.toordinal() - 1)
-        adjusted, tiers = told.tariff.power_factor, told.quotas.surcharge
-        return Rates(
-            packs,
-            told.tariff.prices,
-            hot,
-            self.settings.calendar,
-            packs.power_factor(adjusted, day) if adjusted else None,
-            packs.surcharge(tiers, day) if tiers else None,
-        )
-
-    def _hot(self, month: date) -> pl.DataFrame:
-        """Return the hot days of a month, by the temperature of the tariff in force at its end."""
-        start, end = (self._instant(day) for day in (month, next_month(month)))
-        station = self.settings.settings.processors.tariff.weather_station
-        readings = self.history.readings(start, end, [station] if station else [])
-        if self.as_of is not None:
-            readings = readings.filter(pl.col("received_at") <= self.as_of)
-        least = _hot_from(self.site, month, self.settings.packs)
-        found = hot_days(readings, self.site.timezone, least, self.settings.calendar)
-        inside = (pl.col("day") >= month) & (pl.col("day") < next_month(month))
-        return found.filter(inside)
-
-
-def _hot_from(site: Site, month: date, packs: Packs) -> float:
-    last = date.fromordinal(next_month(month).toordinal() - 1)
-    supply = in_force(site.supply, last)
-    pack = packs.tariff(supply.tariff, last) if supply else None
-    return pack.hot.min_c if pack and pack.hot else float("inf")
+        return tariffs_of(self.settings).rates(self.site, months, self.history, self.as_of)

@@ -46,9 +46,11 @@ def query_(
 
     Tables told by --period (local days, months, years; each told whole): indices (load factor,
     peak-valley difference and ratio, utilisation hours, maximum demand), weekdays, year-on-year,
-    typical-days, duration: of meters, and of sites as the sum of their main meters; without either,
-    of all sites. quality: voltage deviation, unbalance, harmonics, frequency, power factor of
-    meters. A figure that rests on too little is empty, and its reason says why.
+    typical-days, duration, tariff-shares (energy by sharp, peak, flat and valley hours, as the
+    tariff of the site's contract has them): of meters, and of sites as the sum of their main
+    meters; without either, of all sites. quality: voltage deviation, unbalance, harmonics,
+    frequency, power factor of meters. A figure that rests on too little is empty, and its reason
+    says why.
 
     targets: sectors, districts and sites year by year against `processors.targets`.
     carbon: CO2 of purchased electricity by site and month, by the factors `processors.carbon`

@@ -4,11 +4,12 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
 
-from demandwatch.settings import Configuration
+from demandwatch.settings import Configuration, tariffs_of
 from processors.history.store import History
 from processors.load_report import Wanted, of_meters, of_sites, tell
 from processors.power_quality import POWER_QUALITY, power_quality, supplies
 from processors.shapes import Span
+from processors.tariff.report import shares_of
 
 BATCH = 50
 """Meters whose readings are in memory at a time: a month at 15 s is 170,000 rows each."""
@@ -16,11 +17,14 @@ BATCH = 50
 _INDICES = """subject_id day energy_kwh max_demand_kw max_demand_at load_factor peak_valley_ratio
 utilisation_h coverage reason"""
 _TYPICAL = "subject_id day day_type clock mean_kw min_kw max_kw blocks reason"
+_SHARES = """subject_id day tariff_period energy_kwh share max_block_demand_kw coverage
+estimated_share reason heat_unknown_days"""
 _QUALITY = "meter_id day quantity mean min max qualified_share standard readings coverage reason"
 
 TO_PEOPLE: dict[str, tuple[str, ...]] = {
     "indices": tuple(_INDICES.split()),
     "typical-days": tuple(_TYPICAL.split()),
+    "tariff-shares": tuple(_SHARES.split()),
     "quality": tuple(_QUALITY.split()),
 }
 """Columns that fit a terminal; files carry all."""
@@ -34,12 +38,14 @@ def load(
     history: History,
     config: Configuration,
 ) -> pl.DataFrame:
-    """Return a figure of `processors.load_report` for meters, and for sites as sums.
+    """Return a figure of `processors.load_report`, or TARIFF_SHARES, of meters and sites as sums.
 
     Without any named: of all sites.
     """
     book = config.book
     chosen = sites if meters or sites else tuple(site.id for site in config.sites)
+    if figure == "tariff-shares":
+        return shares_of(asked, meters, chosen, config.sites, tariffs_of(config), history)
     parts = [of_meters(history, book, meters, asked)] if meters else []
     parts += [of_sites(history, book, chosen, asked)] if chosen else []
     return pl.concat([tell(figure, part, asked, config.calendar) for part in parts])

@@ -20,6 +20,7 @@ class Table(StrEnum):
     YEAR_ON_YEAR = "year-on-year"
     TYPICAL_DAYS = "typical-days"
     DURATION = "duration"
+    TARIFF_SHARES = "tariff-shares"
     QUALITY = "quality"
     SUMS = "sums"
     BALANCE = "balance"

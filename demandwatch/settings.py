@@ -28,6 +28,7 @@ from processors.calendarfile import load_calendar
 from processors.policy.load import Packs, load_packs
 from processors.policy.names import unknown_names
 from processors.settings import ProcessorsSettings
+from processors.tariff.desk import Tariffs
 
 
 class Settings(Strict):
@@ -75,6 +76,12 @@ class Configuration:
     def book(self) -> Book:
         """The facts of all meters."""
         return Book.of(self.sites)
+
+
+def tariffs_of(config: Configuration) -> Tariffs:
+    """Return what bills and tariff periods rest on."""
+    told = config.settings.processors
+    return Tariffs(config.packs, told.tariff, told.quotas.surcharge, config.calendar)
 
 
 def load(path: Path) -> Configuration:

@@ -143,9 +143,13 @@ def _intervals(
 
 def tell(figure: str, subjects: Subjects, asked: Wanted, calendar: Calendar) -> pl.DataFrame:
     """Return a figure's rows of all subjects: FIGURES names them."""
-    named = FIGURES[figure](subjects, asked, calendar)
+    return headed(FIGURES[figure](subjects, asked, calendar), subjects, asked)
+
+
+def headed(rows: pl.DataFrame, subjects: Subjects, asked: Wanted) -> pl.DataFrame:
+    """Return rows with `subject`, `subject_id` and `period` in place of `meter_id`."""
     head = [pl.lit(subjects.kind).alias("subject"), pl.col("meter_id").alias("subject_id")]
-    return named.select(*head, pl.lit(asked.length.value).alias("period"), pl.exclude("meter_id"))
+    return rows.select(*head, pl.lit(asked.length.value).alias("period"), pl.exclude("meter_id"))
 
 
 def _indices(subjects: Subjects, asked: Wanted, _: Calendar) -> pl.DataFrame:
@@ -165,18 +169,18 @@ def _year_on_year(subjects: Subjects, asked: Wanted, _: Calendar) -> pl.DataFram
     return year_on_year(rows).filter(pl.col("day") >= asked.first)
 
 
-def _span(subjects: Subjects, asked: Wanted) -> Span | None:
-    """Return the periods in which there are days."""
+def span_of(subjects: Subjects, asked: Wanted) -> Span:
+    """Return the periods in which there are days; an empty span if there are none."""
     days = subjects.days(asked.first, asked.after)
     if days.is_empty():
-        return None
+        return Span(asked.first, asked.first, asked.length, asked.now, asked.min_coverage)
     since, until = _extent(days)
     held = Wanted(since, until, asked.length, asked.now, asked.min_coverage)
     return Span(held.first, held.after, asked.length, asked.now, asked.min_coverage)
 
 
 def _typical(subjects: Subjects, asked: Wanted, calendar: Calendar) -> pl.DataFrame:
-    span = _span(subjects, asked) or Span(asked.first, asked.first, asked.length, asked.now, 0.0)
+    span = span_of(subjects, asked)
     blocks = subjects.blocks(span.first, span.after)
     return typical_days(blocks, subjects.zones, types_of(subjects.zones, calendar, span), span)
 
@@ -206,7 +210,7 @@ def types_of(zones: pl.DataFrame, calendar: Calendar, span: Span) -> pl.DataFram
 
 
 def _duration(subjects: Subjects, asked: Wanted, _: Calendar) -> pl.DataFrame:
-    span = _span(subjects, asked) or Span(asked.first, asked.first, asked.length, asked.now, 0.0)
+    span = span_of(subjects, asked)
     return duration(subjects.blocks(span.first, span.after), subjects.zones, span)
 
 

@@ -61,7 +61,11 @@ def next_month(month: date) -> date:
 
 def segments(site: Site, month: date, rates: Rates) -> list[Segment]:
     """Part a month wherever a contract, an edition or a price begins or ends."""
-    end = next_month(month)
+    return spans(site, month, next_month(month), rates)
+
+
+def spans(site: Site, first: date, end: date, rates: Rates) -> list[Segment]:
+    """Part the days `[first, end)` wherever a contract, an edition or a price begins or ends."""
     supplies = [one for one in site.supply if one.since < end]
     cuts = {one.since for one in supplies}
     for supply in supplies:
@@ -69,7 +73,7 @@ def segments(site: Site, month: date, rates: Rates) -> list[Segment]:
         for pack in rates.packs.tariffs:
             if pack.id == supply.tariff:
                 cuts |= {pack.validity.begin, pack.validity.until or end}
-    days = sorted({month, end} | {day for day in cuts if month < day < end})
+    days = sorted({first, end} | {day for day in cuts if first < day < end})
     return [_segment(site, a, b, rates) for a, b in pairwise(days)]
 
 

@@ -111,6 +111,16 @@ def test_quality_counts_readings_and_names_the_standard(ask):
     assert got["power_factor"]["mean"] == pytest.approx(0.8)
 
 
+def test_energy_of_a_site_without_a_contract_belongs_to_no_tariff_period(ask):
+    rows = ask("tariff-shares", end="2026-03-03")
+    assert rows.select("subject", "subject_id", "period", "tariff_period").rows() == [
+        ("site", "shop", "day", None)
+    ]
+    row = rows.row(0, named=True)
+    assert (row["energy_kwh"], row["share"], row["reason"]) == (1080.0, None, "no_supply")
+    assert ask("tariff-shares", end="2020-01-01").is_empty()
+
+
 def test_weeks_and_years_are_told_and_an_empty_month_is_no_fault(ask):
     profile = ask("weekdays", "month")
     monday = profile.filter(weekday=1).row(0, named=True)
