@@ -1,6 +1,7 @@
 # The manual: what a developer, a user and CI run.
 #
 #   make setup   an environment in .venv with exactly the pinned versions
+#                (EXTRAS=dev,savings: with the models of `demandwatch savings`, 1 GB more)
 #   make demo    a simulated city on http://127.0.0.1:8080   (ARGS="--for 120 --headless --fresh")
 #   make test    all tests; what needs a server says why it is skipped   (JOBS=1: one at a time)
 #   make check   linters, formats, import contracts, types
@@ -9,6 +10,7 @@
 
 PYTHON ?= python3
 JOBS ?= 2
+EXTRAS ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -23,7 +25,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 		{ echo "this Python has no venv: on Debian, apt install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	@touch $(READY)
 
 check: $(READY)

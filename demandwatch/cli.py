@@ -31,6 +31,7 @@ COMMANDS = {
     "bill": "demandwatch.commands_bill:bill_",
     "ice-storage": "demandwatch.commands_bill:ice_storage_",
     "baseline": "demandwatch.commands_baseline:baseline",
+    "savings": "demandwatch.commands_savings:savings_",
     "grafana": "demandwatch.commands_grafana:grafana",
 }
 """Command -> where it is: a function, or a group of commands."""

@@ -11,6 +11,7 @@ from processors.carbon import Factors, labels, ledger
 from processors.claims import Period
 from processors.events import BaselineSettings
 from processors.indices import Length, indices
+from processors.normalised import FINDING, NORMALISED, Fitted, Method, Span, savings
 from processors.policy.load import load_packs
 from processors.savings_settings import CarbonSettings
 from processors.target import BASES, YEARS, Course, members, targets
@@ -78,9 +79,28 @@ def label_of(output_t):
     return _rounded(rows.row(0, named=True), 6)
 
 
+def normalised_of(baseline, actual, unc, wrong=None):
+    """Verdict, kWh saved, share, uncertainty (kWh) and coverage of some hours of 20 °C."""
+    ends = [START + timedelta(hours=n) for n in range(len(baseline) + 1)]
+    rows = [(at, 20.0, *told) for at, *told in zip(ends[:-1], actual, baseline, unc, strict=True)]
+    said = [("baseline", wrong, True, "", "{}")] if wrong else []
+    lead = lambda kind: {n: t for n, t in kind.items() if n != "site_id"}  # noqa: E731 - two uses
+    fitted = Fitted(
+        pl.DataFrame(rows, schema=lead(NORMALISED), orient="row"),
+        pl.DataFrame(said, schema=lead(FINDING), orient="row"),
+        0.05,
+        "",
+    )
+    span = Span("Asia/Shanghai", START - timedelta(365), START, START, ends[-1])
+    row = _rounded(savings("s", Method.HOURLY, "w", span, fitted).row(0, named=True), 4)
+    names = ("verdict", "savings_kwh", "savings_ratio", "uncertainty_kwh", "coverage")
+    return tuple(row[name] for name in names)
+
+
 HELPERS = {
     "event_of": event_of,
     "target_of": target_of,
     "carbon_of": carbon_of,
+    "normalised_of": normalised_of,
     "label_of": label_of,
 }

@@ -19,6 +19,8 @@ ONE_USER = {
     "fastexcel": {"collector/sources/filetable.py"},
     "prometheus_client": {"collector/metrics.py"},
     "deltalake": {"processors/history/delta.py"},
+    "opendsm": {"processors/caltrack.py"},
+    "pandas": {"processors/caltrack.py"},
     "influxdb_client": {"dashboards/influx.py"},
     "chinese_calendar": {"processors/calendar.py"},
     "cryptography": {"alerting/evidence/seal.py"},
