@@ -18,15 +18,16 @@ import polars as pl
 
 from collector.dated import in_force
 from collector.site import Site
+from processors.book import Book
 from processors.history.days import bounded
-from processors.intensity import mains
 from processors.policy.header import Provenance
+from processors.subjects import site_blocks
 from processors.surcharge import tier_kwh
 from processors.tariff.basic import basic_lines
 from processors.tariff.contract import Rates, Segment, next_month, price_fact, price_of, segments
 from processors.tariff.lines import Item, Known, Line, frame_of, weakest
 from processors.tariff.powerfactor import month_factor, percent_of
-from processors.tariff.split import by_period, grid, site_blocks
+from processors.tariff.split import by_period, grid
 
 
 def bill(
@@ -84,7 +85,7 @@ class _Month:
             grid(one.first, one.end, one.pack, zone, hot, told).with_columns(segment=pl.lit(n))
             for n, one in enumerate(parted)
         ).with_columns(month=pl.lit(month))
-        mine = site_blocks(intervals, mains(site), site.id)
+        mine = site_blocks(intervals, Book.of([site]))
         inside = mine.join(blocks.select("start"), on="start", how="semi")
         if inside.is_empty():
             nothing = blocks.head(1).select("start", meter_id=pl.lit(site.id))

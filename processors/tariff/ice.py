@@ -15,11 +15,12 @@ from typing import Any
 import polars as pl
 
 from collector.site import Site
+from processors.book import Book
 from processors.calendar import AT_WORK, Calendar, DayType
-from processors.intensity import mains
+from processors.subjects import site_blocks
 from processors.tariff.contract import Rates, Segment, next_month, price_of, segments
 from processors.tariff.periods import PERIOD
-from processors.tariff.split import grid, site_blocks
+from processors.tariff.split import grid
 
 ICE: dict[str, pl.DataType] = {
     "site_id": pl.String(),
@@ -89,7 +90,7 @@ def ice_storage(
     now, before = segments(site, month, rates)[-1], segments(site, baseline_month, rates)[-1]
     if (missing := now.missing or before.missing) is not None:
         return _shaped([{"reason": missing}], site, baseline_month, month)
-    blocks = site_blocks(intervals, mains(site), site.id)
+    blocks = site_blocks(intervals, Book.of([site]))
     typed = not _unknown(site, (baseline_month, month), rates.calendar)
     old, new = (_side(site, m, now, blocks, rates, typed=typed) for m in (baseline_month, month))
     if new.rows["energy_kwh"].count() == 0:

@@ -30,7 +30,7 @@ class MonthFactor:
 
 
 def month_factor(blocks: pl.DataFrame) -> MonthFactor | None:
-    """Return the power factor of all `blocks` (INTERVAL rows or `site_blocks`) together.
+    """Return the power factor of all `blocks` (INTERVAL rows or `subjects.site_blocks`) together.
 
     Several main meters make one factor (共力率). None where no block has both energies.
     """
@@ -41,7 +41,8 @@ def month_factor(blocks: pl.DataFrame) -> MonthFactor | None:
     apparent = hypot(active, reactive)
     if apparent <= 0:
         return None
-    stated = float(blocks["energy_kwh"].sum())
+    said = "known_kwh" if "known_kwh" in blocks.columns else "energy_kwh"
+    stated = float(blocks[said].sum())
     share = active / stated if stated > 0 else 1.0
     return MonthFactor(active, reactive, two_decimals(active / apparent), share)
 

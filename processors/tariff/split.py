@@ -33,10 +33,11 @@ BY_PERIOD: dict[str, pl.DataType] = {
 }
 """One row a meter (or site) and tariff period of a span. `energy_kwh` stated, null if nothing is;
 `energy_share` 0..1 of the energy stated in all periods; `coverage` 0..1 of the blocks that have
-ended; `estimated_share` 0..1 of the energy; `blocks` with energy, of `blocks_expected` that have
-ended; `max_demand_kw` at `max_demand_at` (the window's end, the earlier of equals); `lower_bound`:
-the true maximum may be higher, as a block is missing or estimated or only block demand is known.
-`period` null: the tariff needs the type of a day nobody knows."""
+ended; `estimated_share` 0..1 of the energy; `blocks` with energy (of all main meters), of
+`blocks_expected` that have ended: fewer, and the energy is a lower bound; `max_demand_kw` at
+`max_demand_at` (the window's end, the earlier of equals); `lower_bound`: the true maximum may be
+higher, as a block is missing or estimated or only block demand is known. `period` null: the tariff
+needs the type of a day nobody knows."""
 
 ONLY_BLOCK = ("block_demand_only", "sliding_incomplete")
 """Flags of blocks whose `max_demand_kw` is a lower bound."""
@@ -71,34 +72,6 @@ def grid(
     return pl.DataFrame([named, period_of(named, pack, hot, zone, calendar)])
 
 
-def site_blocks(intervals: pl.DataFrame, meters: Sequence[str], site_id: str) -> pl.DataFrame:
-    """Add up the main meters of a site, block by block, to rows as `by_period` takes them.
-
-    The sliding maxima of several meters do not add up: their sum is block demand, a lower bound.
-    """
-    mine = intervals.filter(pl.col("meter_id").is_in(list(meters)))
-    if len(meters) == 1:
-        return mine.with_columns(meter_id=pl.lit(site_id))
-    known = pl.col("energy_kwh").is_not_null()
-    energy, estimated = pl.col("energy_kwh"), pl.col("quality") == Quality.ESTIMATED.value
-    whole = known.sum() == len(meters)
-    summed = mine.group_by("start").agg(
-        pl.when(known.any()).then(energy.sum()).alias("energy_kwh"),
-        energy.filter(estimated).sum().alias("estimated_kwh"),
-        (pl.col("coverage").fill_null(0.0).sum() / len(meters)).alias("coverage"),
-        pl.when(known.any()).then(pl.col("demand_kw").sum()).alias("max_demand_kw"),
-        pl.col("reactive_kvarh").filter(known).sum().alias("reactive_kvarh"),
-        (known & pl.col("reactive_kvarh").is_null()).any().alias("reactive_lacks"),
-        whole.alias("whole"),
-    )
-    return summed.with_columns(
-        meter_id=pl.lit(site_id),
-        max_demand_at=pl.when(pl.col("max_demand_kw").is_not_null()).then(pl.col("start") + BLOCK),
-        reactive_kvarh=pl.when(~pl.col("reactive_lacks")).then("reactive_kvarh"),
-        flags=pl.lit([ONLY_BLOCK[0]], dtype=pl.List(pl.String)),
-    ).drop("reactive_lacks")
-
-
 def by_period(
     blocks: pl.DataFrame,
     grid: pl.DataFrame,
@@ -108,7 +81,8 @@ def by_period(
     """Split energy and maximum demand of each meter over the periods of a span.
 
     Args:
-        blocks: latest INTERVAL rows, or `site_blocks`; what lies outside the grid is left out.
+        blocks: latest INTERVAL rows, or `subjects.site_blocks`; others than those of `grid` are
+            left out.
         grid: `start` and the columns `by`, one row a block: see `grid`.
         now: blocks that have ended are expected.
         by: columns of the grid to group by.
@@ -146,18 +120,21 @@ def by_period(
 
 def _told(blocks: pl.DataFrame) -> list[pl.Expr]:
     """Return what a site's rows already say and a meter's do not."""
-    own: list[pl.Expr] = []
-    if "estimated_kwh" not in blocks.columns:
+    own = [pl.col("energy_kwh").is_not_null().alias("whole")]
+    if "known_kwh" not in blocks.columns:
         estimated = pl.col("quality") == Quality.ESTIMATED.value
-        own.append(pl.when(estimated).then("energy_kwh").otherwise(0.0).alias("estimated_kwh"))
-    if "whole" not in blocks.columns:
-        own.append(pl.col("energy_kwh").is_not_null().alias("whole"))
+        own += [
+            pl.col("energy_kwh").alias("known_kwh"),
+            pl.when(estimated).then("energy_kwh").otherwise(0.0).alias("estimated_kwh"),
+            pl.col("max_demand_kw").alias("known_kw"),
+            pl.col("max_demand_at").alias("known_at"),
+        ]
     return own
 
 
 def _figures() -> list[pl.Expr]:
-    energy, demand = pl.col("energy_kwh"), pl.col("max_demand_kw")
-    at = pl.coalesce("max_demand_at", pl.col("start") + BLOCK)
+    energy, demand = pl.col("known_kwh"), pl.col("known_kw")
+    at = pl.coalesce("known_at", pl.col("start") + BLOCK)
     bound = pl.col("flags").list.set_intersection(list(ONLY_BLOCK)).list.len() > 0
     return [
         pl.when(energy.count() > 0).then(energy.sum()).alias("energy_kwh"),
