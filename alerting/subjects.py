@@ -10,6 +10,7 @@ import polars as pl
 
 from collector.reading import UTC_US
 from processors.anomaly_carry import TOLD
+from processors.cap import CAP_STATE
 from processors.interval import INTERVAL
 from processors.quota import ACCOUNT
 from processors.verdict import VERDICT
@@ -26,6 +27,10 @@ class Subject(StrEnum):
     """One site's block that is still running."""
     QUOTA = "quota"
     """One site's monthly quota account."""
+    QUOTA_YEAR = "quota_year"
+    """One site's yearly quota account."""
+    CAP = "cap"
+    """One site's account of its load cap in the running month."""
     VERDICT = "verdict"
     """One site's verdict against a guide or product quota."""
     FLEET = "fleet"
@@ -78,6 +83,8 @@ IDENTITY: dict[Subject, tuple[tuple[str, ...], str]] = {
     Subject.SITE_INTERVAL: (("site_id",), "end"),
     Subject.RUNNING: (("site_id",), "at"),
     Subject.QUOTA: (("site_id",), "at"),
+    Subject.QUOTA_YEAR: (("site_id",), "at"),
+    Subject.CAP: (("site_id",), "at"),
     Subject.VERDICT: (("site_id", "pack_id", "row_id"), "computed_at"),
     Subject.FLEET: (("meter_id",), "at"),
     Subject.ANOMALY: (("meter_id", "kind", "of_phase"), "at"),
@@ -93,6 +100,8 @@ def columns(subject: Subject) -> dict[str, pl.DataType]:
         Subject.SITE_INTERVAL: _SITE_INTERVAL,
         Subject.RUNNING: _RUNNING,
         Subject.QUOTA: ACCOUNT,
+        Subject.QUOTA_YEAR: ACCOUNT,
+        Subject.CAP: CAP_STATE,
         Subject.VERDICT: VERDICT,
         Subject.FLEET: _FLEET,
         Subject.ANOMALY: TOLD,

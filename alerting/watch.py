@@ -1,6 +1,5 @@
 """Turns what the engine issues into the subjects that rules speak about."""
 
-import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from threading import Event
@@ -8,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from alerting.limits import Limits
 from alerting.office import Alerting
 from alerting.site_blocks import contracts, meter_blocks, site_blocks
 from collector.clock import Clock
@@ -15,21 +15,16 @@ from collector.reading import UTC_US
 from collector.site import Site
 from processors.bases import year_before
 from processors.book import Book
-from processors.calibration import Range, history_from
 from processors.claims import Period, Span
 from processors.history.store import History
-from processors.intensity import mains
 from processors.judge import judge
 from processors.live import Live
 from processors.policy.load import Packs
-from processors.quota import ACCOUNT, accounts, first_day
-from processors.ranges import learn
 from processors.running import site_running
 from processors.settings import ProcessorsSettings
 from processors.verdict import VERDICT
 
 _IDLE_S = 0.2
-_SITES_AT_ONCE = 500
 
 
 class Watch:
@@ -75,10 +70,8 @@ class Watch:
         self._mains = mains["meter_id"].to_list()
         self._mains_of = mains.select("site_id", "meter_id")
         self._started = clock.now()
-        self._lock = threading.Lock()
-        self._accounts = pl.DataFrame(schema=ACCOUNT)
+        self._limits = Limits(history, sites, packs, settings.quotas)
         self._judged_at: datetime | None = None
-        self._ranges: tuple[date, dict[str, Range]] | None = None
 
     def on_step(self, intervals: pl.DataFrame, live: Live) -> None:
         """Judge newly issued blocks and the blocks that are running."""
@@ -92,7 +85,7 @@ class Watch:
         self._office.observe("running", site_running(fresh, in_force, self._book))
 
     def run(self, stop: Event) -> None:
-        """State quota accounts, look at the fleet and judge, at the pace of the settings."""
+        """State accounts and caps, look at the fleet and judge, at the pace of the settings."""
         wait = self._clock.wall_seconds(self._settings.engine.refresh_s)
         while not stop.is_set() and not self._ready.wait(_IDLE_S):
             pass
@@ -104,10 +97,8 @@ class Watch:
         """Do once what `run` repeats."""
         now = self._clock.now()
         self._office.observe("fleet", self._fleet(now))
-        stated = self._state_accounts(now)
-        with self._lock:
-            self._accounts = stated
-        self._office.observe("quota", stated)
+        for kind, rows in self._limits.look(now).items():
+            self._office.observe(kind, rows)
         hour = now.replace(minute=0, second=0, microsecond=0)
         if hour != self._judged_at:
             self._office.observe("verdict", self._judge(now))
@@ -117,10 +108,9 @@ class Watch:
         """Judge metering anomalies: rows of `processors.anomaly_carry.told`."""
         self._office.observe("anomaly", rows)
 
-    def accounts(self) -> pl.DataFrame:
-        """Return the quota accounts as last stated, schema ACCOUNT; safe from any thread."""
-        with self._lock:
-            return self._accounts
+    def limits(self, kind: str) -> pl.DataFrame:
+        """Return the accounts of kind month, year or cap as last stated; safe from any thread."""
+        return self._limits.stated(kind)
 
     def _sites_of(self, news: pl.DataFrame) -> pl.DataFrame:
         """Return the site sums of every block that a new row belongs to."""
@@ -149,30 +139,6 @@ class Watch:
                 silent_s=silent.dt.total_microseconds() / 1e6,
             )
         )
-
-    def _state_accounts(self, now: datetime) -> pl.DataFrame:
-        lookback = self._settings.quotas.lookback_days
-        month = (now - timedelta(hours=14)).date().replace(day=1)  # no zone is further behind
-        since = first_day(month, lookback) - timedelta(days=1)
-        days = self._history.days(since, now.date() + timedelta(days=2), self._mains)
-        tiers = self._settings.quotas.surcharge
-        pack = self._packs.surcharge(tiers, now.date()) if tiers else None
-        return accounts(days, self._sites, now, lookback, None, pack, ranges=self._learned(now))
-
-    def _learned(self, now: datetime) -> dict[str, Range]:
-        """Return the ranges learned today; a part of the sites at a time: half a year is long."""
-        if self._ranges is None or self._ranges[0] != now.date():
-            lookback = self._settings.quotas.lookback_days
-            held = [one for one in self._sites if one.quota_month_kwh]
-            found: dict[str, Range] = {}
-            for n in range(0, len(held), _SITES_AT_ONCE):
-                some = held[n : n + _SITES_AT_ONCE]
-                meters = [meter for site in some for meter in mains(site)]
-                since = history_from(now.date()) - timedelta(days=1)
-                days = self._history.days(since, now.date() + timedelta(days=1), meters)
-                found |= learn(days, some, now, lookback)
-            self._ranges = (now.date(), found)
-        return self._ranges[1]
 
     def _judge(self, now: datetime) -> pl.DataFrame:
         """Judge the rolling period that ended yesterday; keep what is new."""

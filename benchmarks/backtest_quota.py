@@ -117,7 +117,7 @@ def _of(
     most = 1 if span is Span.MONTH else 7
     whole = came.filter(pl.col("missing_days") < most)
     energy = {row["site_id"]: row["energy_kwh"] for row in whole.iter_rows(named=True)}
-    length = (Terms(AFTER, span=span).end(start) - start).days
+    length = Terms(AFTER, span=span).days(start)
     before = pl.col("day").is_between(start - timedelta(days=28), start, closed="left")
     level = days.filter(before).group_by("meter_id").agg(pl.col("energy_kwh").mean() * length)
     base = {k: v for k, v in level.iter_rows() if k in energy} if pace else energy

@@ -140,6 +140,16 @@ def _present(desk: Desk) -> APIRouter:
         """Monthly quota accounts (ACCOUNT)."""
         return frame(desk.accounts())
 
+    @router.get("/quotas/years")
+    def years() -> Response:
+        """Yearly quota accounts (ACCOUNT, kind year), stated once an hour."""
+        return frame(desk.limits("year"))
+
+    @router.get("/quotas/caps")
+    def caps() -> Response:
+        """Load caps of the running month (CAP_STATE), stated once a block."""
+        return frame(desk.limits("cap"))
+
     @router.get("/verdicts")
     def verdicts() -> Response:
         """Verdicts (VERDICT) with the policy row each is bound to."""

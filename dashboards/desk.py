@@ -16,9 +16,9 @@ from dashboards.sources import Sources
 from dashboards.view_alerts import AlertDetail, AlertRow
 from dashboards.view_city import City
 from dashboards.view_site import SitePage
-from processors.calibration import history_from
 from processors.live import Live
-from processors.quota import burn_down, first_day
+from processors.quota import burn_down
+from processors.terms import Span, history_of
 
 _RESOLVED_SHOWN = 500
 _ACTIVE_SHOWN = 5000
@@ -95,10 +95,14 @@ class Desk:
         )
 
     def accounts(self) -> pl.DataFrame:
-        """Return the latest ACCOUNT of each site."""
+        """Return the latest monthly ACCOUNT of each site."""
+        return self.limits(Span.MONTH.value)
+
+    def limits(self, kind: str) -> pl.DataFrame:
+        """Return the latest account of each site, of kind month, year or cap."""
         return self._slow_views.get(
-            "accounts",
-            lambda: self.sources.accounts().sort("month").unique("site_id", keep="last"),
+            ("limits", kind),
+            lambda: self.sources.limits(kind).sort("at").unique("site_id", keep="last"),
         )
 
     def city(self, day: date | None = None, search: str = "") -> City:
@@ -157,7 +161,9 @@ class Desk:
             total=curve.total(whole, until),
             yesterday_total=curve.total(before, until - timedelta(days=1)),
             running=view_site.running_of(running),
-            quota=self._quota(site),
+            quota=self._quota(site, Span.MONTH),
+            year=self._quota(site, Span.YEAR),
+            cap=self._cap(site),
             intensities=self._intensities(site),
             meters=self._meters(site, shown, now),
             alerts=tuple(row for row in self.alerts() if row.site_id == site.id),
@@ -167,23 +173,26 @@ class Desk:
             ),
         )
 
-    def _quota(self, site: Site) -> view_site.Quota | None:
-        account = self.accounts().filter(site_id=site.id)
+    def _quota(self, site: Site, span: Span) -> view_site.Quota | None:
+        account = self.limits(span.value).filter(site_id=site.id)
         if account.is_empty():
             return None
         row = account.row(0, named=True)
-        return view_site.quota_of(
-            row,
-            self._slow_views.get(("burn", site.id), lambda: self._burn_down(site, row["month"])),
-        )
+        kept = self._slow_views if span is Span.MONTH else self._past_views
+        curve = kept.get(("burn", site.id, span), lambda: self._burn_down(site, row["month"], span))
+        return view_site.quota_of(row, curve)
 
-    def _burn_down(self, site: Site, month: date) -> pl.DataFrame:
+    def _burn_down(self, site: Site, first: date, span: Span) -> pl.DataFrame:
         lookback, now = self.sources.lookback_days, self.sources.now()
         mains = [one.id for one in site.meters if one.role == "main"]
-        until = now.astimezone(ZoneInfo(site.timezone)).date() + timedelta(days=1)
-        since = min(first_day(month, lookback), history_from(until))
-        days = self.sources.history.days(since, until, mains)
-        return burn_down(days, [site], now, lookback, month)
+        today = now.astimezone(ZoneInfo(site.timezone)).date()
+        since = history_of(span, first, today, lookback)
+        days = self.sources.history.days(since, today + timedelta(days=1), mains)
+        return burn_down(days, [site], now, lookback, first, span)
+
+    def _cap(self, site: Site) -> view_site.Cap | None:
+        account = self.limits("cap").filter(site_id=site.id)
+        return None if account.is_empty() else view_site.cap_of(account.row(0, named=True))
 
     def _intensities(self, site: Site) -> tuple[view_verdict.Intensity, ...]:
         verdicts = self._slow_views.get("verdicts", self.sources.verdicts)

@@ -73,8 +73,9 @@ class Sources:
     history: HistoryReader
     live: Callable[[], Live]
     ledger: Ledger
-    accounts: Callable[[], pl.DataFrame]
-    """Quota accounts of the running month, schema ACCOUNT."""
+    limits: Callable[[str], pl.DataFrame]
+    """Accounts of the running month and year (kind month, year: schema ACCOUNT) and of load caps
+    (kind cap: CAP_STATE)."""
     verdicts: Callable[[], pl.DataFrame]
     """Verdicts, schema VERDICT; several revisions are allowed."""
     packs: Packs

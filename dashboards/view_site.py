@@ -1,6 +1,5 @@
 """What a Site page shows, computed from frames; pure."""
 
-import calendar
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -13,6 +12,7 @@ from dashboards.view_alerts import AlertRow
 from dashboards.view_indices import LoadIndices
 from dashboards.view_verdict import Intensity
 from processors.interval import BLOCK
+from processors.terms import Span, Terms
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +53,37 @@ class Running:
 
 
 @dataclass(frozen=True, slots=True)
-class Quota:
-    """The month's account (月度定额)."""
+class Cap:
+    """The account of the load cap (负荷限额) that bound last in the running month."""
 
+    cap_kw: float | None
+    """None: no cap has begun to bind this month."""
+    start: datetime | None
+    end: datetime | None
+    """It bound, as far as has passed."""
+    blocks_above: int | None
+    hours_above: float | None
+    kwh_above: float | None
+    worst_kw: float | None
+    worst_at: datetime | None
+    coverage: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """The month's or the year's account (月度定额, 年度定额)."""
+
+    span: Span
     month: date
+    """First day."""
     quota_kwh: float
     curve: pl.DataFrame
-    """BURN_DOWN rows of the site, one a day of the month."""
+    """BURN_DOWN rows of the site, one a day of the span."""
     at: datetime
     """The instant of the statement."""
     start: datetime
     end: datetime
-    """Bounds of the month, UTC."""
+    """Bounds of the span, UTC."""
     energy_kwh: float | None
     used_ratio: float | None
     projected_kwh: float | None
@@ -76,6 +95,8 @@ class Quota:
     coverage: float | None
     crossed: bool
     """Whether the energy stated so far is above the quota."""
+    season: str
+    """Of a year: what season is expected; see ACCOUNT."""
     reason: str
     """Why nothing is projected; empty if it is."""
     surcharge_yuan: float | None
@@ -84,11 +105,11 @@ class Quota:
 
     @property
     def length(self) -> int:
-        """Days of the month."""
-        return calendar.monthrange(self.month.year, self.month.month)[1]
+        """Days of the span."""
+        return Terms(self.at, span=self.span).days(self.month)
 
     def elapsed(self, at: datetime) -> float:
-        """Return how many days of the month had passed at an instant."""
+        """Return how many days of the span had passed at an instant."""
         return (at - self.start) / (self.end - self.start) * self.length
 
 
@@ -122,6 +143,9 @@ class SitePage:
     yesterday_total: Total
     running: Running
     quota: Quota | None
+    """Of the month."""
+    year: Quota | None
+    cap: Cap | None
     intensities: tuple[Intensity, ...]
     meters: tuple[MeterRow, ...]
     alerts: tuple[AlertRow, ...]
@@ -160,12 +184,13 @@ def meter_row(meter: Meter, heard: Mapping[str, object], energy: Total) -> Meter
 
 
 def quota_of(account: Mapping[str, object], curve: pl.DataFrame) -> Quota | None:
-    """Return the month's account from one row of ACCOUNT and the site's BURN_DOWN rows."""
+    """Return an account from one row of ACCOUNT and the site's BURN_DOWN rows."""
     quota, month = number(account, "quota_kwh"), account.get("month")
     at, start, end = (instant(account, name) for name in ("at", "start", "end"))
     if quota is None or not isinstance(month, date) or not (at and start and end):
         return None
     return Quota(
+        span=Span(str(account.get("kind") or Span.MONTH)),
         month=month,
         quota_kwh=quota,
         curve=curve.sort("day"),
@@ -182,9 +207,26 @@ def quota_of(account: Mapping[str, object], curve: pl.DataFrame) -> Quota | None
         crosses_late=instant(account, "crosses_late"),
         coverage=number(account, "coverage"),
         crossed=bool(account.get("crossed")),
+        season=str(account.get("season") or ""),
         reason=str(account.get("reason") or ""),
         surcharge_yuan=number(account, "surcharge_yuan"),
         surcharge_provenance=str(account.get("surcharge_provenance") or ""),
+    )
+
+
+def cap_of(account: Mapping[str, object]) -> Cap:
+    """Return the cap's account from one row of CAP_STATE."""
+    above = number(account, "blocks_above")
+    return Cap(
+        cap_kw=number(account, "cap_kw"),
+        start=instant(account, "start"),
+        end=instant(account, "end"),
+        blocks_above=None if above is None else int(above),
+        hours_above=number(account, "hours_above"),
+        kwh_above=number(account, "kwh_above"),
+        worst_kw=number(account, "worst_kw"),
+        worst_at=instant(account, "worst_at"),
+        coverage=number(account, "coverage"),
     )
 
 

@@ -239,7 +239,7 @@ class App:
             history=self.history,
             live=self.engine.live,
             ledger=self.ledger,
-            accounts=self.watch.accounts,
+            limits=self.watch.limits,
             verdicts=self.history.verdicts,
             packs=config.packs,
             metrics=self.metrics.render,

@@ -2,7 +2,7 @@
 
 A block's load is the sum of the block demands of the site's main meters (kW, mean of 15 minutes).
 
-    above       load > cap
+    above       load > cap; hours above = blocks above x 0.25 h
     kwh above   Σ (load - cap) x 0.25 h over the blocks above
 
 A sum that lacks a meter is a lower bound: above the cap it counts, below it decides nothing and the
@@ -33,6 +33,7 @@ CAP_ACCOUNT: dict[str, pl.DataType] = {
     "coverage": pl.Float64(),
     "estimated_share": pl.Float64(),
     "blocks_above": pl.Int32(),
+    "hours_above": pl.Float64(),
     "kwh_above": pl.Float64(),
     "worst_kw": pl.Float64(),
     "worst_at": UTC_US,
@@ -41,10 +42,14 @@ CAP_ACCOUNT: dict[str, pl.DataType] = {
 }
 """One row a site and cap. `kind` cap; `start`/`end` of its part of the span that has passed;
 `blocks_due` that ended in it, `blocks` of them decided, `coverage` = blocks / blocks_due;
-`estimated_share` 0..1 of the decided blocks with estimated energy; `blocks_above` and `kwh_above`
-(kWh) as above; `worst_kw` the greatest load, `worst_at` the start of its block, the earliest of
-equals; `used_ratio` = worst_kw / cap_kw; `remaining_kw` = cap_kw - worst_kw, negative once crossed.
-Null, never 0, where no block is decided."""
+`estimated_share` 0..1 of the decided blocks with estimated energy; `blocks_above`, `hours_above`
+(h) and `kwh_above` (kWh) as above; `worst_kw` the greatest load, `worst_at` the start of its block,
+the earliest of equals; `used_ratio` = worst_kw / cap_kw; `remaining_kw` = cap_kw - worst_kw,
+negative once crossed. Null, never 0, where no block is decided."""
+
+CAP_STATE: dict[str, pl.DataType] = CAP_ACCOUNT | {"at": UTC_US}
+"""The account of the running month at the instant `at`, one row a site with caps: that of the last
+one that has begun to bind in it. Where none has, `cap_kw` is null and nothing is due or above."""
 
 CAP_DAY: dict[str, pl.DataType] = {
     "site_id": pl.String(),
@@ -85,8 +90,39 @@ def cap_accounts(
         coverage=pl.col("blocks").fill_null(0) / pl.col("blocks_due"),
         used_ratio=pl.col("worst_kw") / pl.col("cap_kw"),
         remaining_kw=pl.col("cap_kw") - pl.col("worst_kw"),
+        hours_above=pl.col("blocks_above") * _BLOCK_H,
     )
     return _shaped(full, CAP_ACCOUNT).sort("site_id", "start")
+
+
+def cap_states(intervals: pl.DataFrame, sites: Iterable[Site], now: datetime) -> pl.DataFrame:
+    """State the caps of the running month: CAP_STATE rows sorted by site.
+
+    Args:
+        intervals: latest INTERVAL rows of the main meters since the month began at each site.
+        sites: those without a cap are left out.
+        now: the instant of the statement.
+    """
+    by_day: dict[date, list[Site]] = {}
+    for site in sites:
+        if site.cap_kw:
+            by_day.setdefault(now.astimezone(ZoneInfo(site.timezone)).date(), []).append(site)
+    parts = [pl.DataFrame(schema=CAP_ACCOUNT)]
+    for day, some in by_day.items():
+        month = day.replace(day=1)
+        found = cap_accounts(intervals, some, month, day + timedelta(days=1), now)
+        last = found.sort("start").unique("site_id", keep="last")
+        free = pl.DataFrame({"site_id": [one.id for one in some]}).join(last, "site_id", how="anti")
+        parts += [last, _nothing_above(free)]
+    return _shaped(pl.concat(parts).with_columns(at=pl.lit(now)), CAP_STATE).sort("site_id")
+
+
+def _nothing_above(sites: pl.DataFrame) -> pl.DataFrame:
+    told: dict[str, object] = {"kind": "cap"}
+    for name in ("blocks_due", "blocks", "blocks_above", "hours_above", "kwh_above"):
+        told[name] = 0
+    others = [pl.lit(told.get(name)).alias(name) for name in CAP_ACCOUNT if name != "site_id"]
+    return _shaped(sites.with_columns(others), CAP_ACCOUNT)
 
 
 def cap_days(

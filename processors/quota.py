@@ -39,6 +39,7 @@ ACCOUNT: dict[str, pl.DataType] = {
     "crosses_at": UTC_US,
     "crosses_early": UTC_US,
     "crosses_late": UTC_US,
+    "crosses_in_days": pl.Float64(),
     "basis_days": pl.Int32(),
     "range_forecasts": pl.Int32(),
     "season": pl.String(),
@@ -59,6 +60,7 @@ meter-days (fractions count) without energy in the time passed: the projection f
 above the quota; `crosses_at` the instant it was or is expected to be, `crosses_early`/
 `crosses_late` the first instant and the last second of the days that hold the day of it in four
 cases of five; null: not within the span (early and late null: expected not to cross).
+`crosses_in_days` from `at` to `crosses_at`, below 0 once crossed.
 `basis_days` days the projection rests on; `range_forecasts` past forecasts the bounds at the end
 are learned from, 0: too few or too far ahead, a fixed multiple is taken; `season` of a year:
 `year_before`, the site's own shape of it, or `none` (seasons are not expected); `reason`
@@ -183,7 +185,9 @@ def _shaped(frame: pl.DataFrame, sheet: Sheet, surcharge: SurchargePack | None) 
         "surcharge_pack": f"{surcharge.id} {surcharge.edition}" if surcharge else None,
         "surcharge_provenance": ", ".join(provenance) or None,
     }
+    ahead = (pl.col("crosses_at").cast(UTC_US) - pl.lit(sheet.now)).dt.total_seconds() / 86400.0
     full = frame.with_columns(pl.lit(value).alias(name) for name, value in shared.items())
+    full = full.with_columns(crosses_in_days=ahead)
     missing = [pl.lit(None).alias(name) for name in ACCOUNT if name not in full.columns]
     return full.with_columns(missing).select(
         pl.col(name).cast(kind) for name, kind in ACCOUNT.items()

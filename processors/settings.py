@@ -43,7 +43,7 @@ class VerdictSettings(Strict):
 
 
 class QuotaSettings(Strict):
-    """Monthly quota accounts."""
+    """Monthly and yearly quota accounts."""
 
     lookback_days: Annotated[int, Field(ge=7, le=366)] = 28
     """Days of history the projection rests on; four weeks hold each weekday four times."""

@@ -58,6 +58,10 @@ class Terms:
             return begin.replace(year=begin.year + 1)
         return (begin + timedelta(days=31)).replace(day=1)
 
+    def days(self, begin: date) -> int:
+        """Return how many days the span that begins on a day has."""
+        return (self.end(begin) - begin).days
+
     def history(self, first: date, until: date) -> date:
         """Return the first day whose rows a statement wants; see `history_of`."""
         return history_of(self.span, first, until, self.lookback_days)

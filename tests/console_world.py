@@ -14,11 +14,13 @@ from collector.reading import UTC_US, empty
 from collector.site import Site
 from dashboards.sources import Sources
 from processors.book import Book
+from processors.cap import cap_states
 from processors.history.store import History
 from processors.interval import BLOCK, INTERVAL
 from processors.live import LIVE, Live
 from processors.policy.load import load_packs
 from processors.quota import accounts, first_day
+from processors.terms import Span
 from processors.verdict import VERDICT
 
 NOW = datetime(2026, 11, 23, 2, 24, 30, tzinfo=UTC)
@@ -53,6 +55,13 @@ _QUOTA_HOURS = {"zhongxing": 305.0, "huaqiang": 190.0, "futian-mall": 290.0}
 """Monthly quota over base power: the first crosses in a few days, the second has crossed."""
 
 
+_LIMITS = {"zhongxing": {
+    "quota_year_kwh": [{"from": "2026-01-01", "value": 8_000_000, "declared_by": "district"}],
+    "cap_kw": [{"from": "2026-11-16", "until": "2026-11-19", "value": 1500, "declared_by": "n"}],
+}}  # fmt: skip
+"""The first has a yearly quota, told from November on alone, and had a load cap for three days."""
+
+
 def sites():
     """Return the sites; the first has two main meters and a sub-meter."""
     return tuple(_site(*row) for row in _SITES)
@@ -74,7 +83,7 @@ def _site(id_, zh, en, kind, use, district, base, contract, _shift):
         "credit_code": "9144030012345678XX" if kind == "factory" else "",
         "contract_demand_kw": [{"from": "2026-01-01", "value": contract}],
         "quota_month_kwh": [{"from": "2026-01-01", "value": quota}],
-        "floor_area_m2": area if use else [], "meters": meters,
+        "floor_area_m2": area if use else [], "meters": meters, **_LIMITS.get(id_, {}),
     })  # fmt: skip
 
 
@@ -159,9 +168,11 @@ def live(now=NOW):
     return Live(now, frame, 1_204_331, 3120.0, 48_210, 0)
 
 
-def _accounts(history, known, packs):
+def _limits(kind, history, known, packs):
+    if kind == "cap":
+        return cap_states(history.intervals(MONTH, NOW), known, NOW)
     days = history.days(first_day(date(2026, 11, 1), 28), date(2026, 11, 24))
-    return accounts(days, known, NOW, surcharge=packs.surcharges[0])
+    return accounts(days, known, NOW, surcharge=packs.surcharges[0], span=Span(kind))
 
 
 def verdicts():
@@ -245,7 +256,7 @@ def sources(folder: Path, *, filled: bool = True, now=NOW) -> Sources:
         history=history,
         live=(lambda: live(now)) if filled else (lambda: nothing),
         ledger=ledger,
-        accounts=lambda: _accounts(history, known, packs),
+        limits=lambda kind: _limits(kind, history, known, packs),
         verdicts=verdicts if filled else (lambda: pl.DataFrame(schema=VERDICT)),
         packs=packs,
         metrics=lambda: b"demandwatch_up 1\n",

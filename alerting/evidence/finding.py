@@ -28,7 +28,7 @@ class Doubt(StrEnum):
     EDITED = "edited"
     """A person stated the energy of a block; see edits.csv."""
     LIMIT_NOT_DECLARED = "limit_not_declared"
-    """Nobody is on record as having declared the contract demand or the quota."""
+    """Nobody is on record as having declared the contract demand, the quota or the cap."""
     REGISTER_WORDS_DISAGREE = "register_words_disagree"
     """A kept register word decodes to another value than the reading made of it."""
     DISPUTED = "disputed"

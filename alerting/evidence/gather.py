@@ -119,7 +119,7 @@ def rule_of(alert: Alert) -> Rule:
 
 
 def _span(rule: Rule, alert: Alert, site: Site, now: datetime) -> tuple[datetime, datetime]:
-    """Return the blocks to pack: the whole local days, month or period the alert is about."""
+    """Return the blocks to pack: the whole local days, month, year or period the alert is about."""
     zone = ZoneInfo(site.timezone)
     since, fired = alert.facts["since"], _fired_at(alert)
     if not isinstance(since, datetime):
@@ -130,8 +130,10 @@ def _span(rule: Rule, alert: Alert, site: Site, now: datetime) -> tuple[datetime
         days = (date.fromisoformat(str(values[name])) for name in ("period_start", "period_end"))
         first, last = days
         return _midnight(first, zone), _midnight(last, zone)
-    if rule.on is Subject.QUOTA:
+    if rule.on in (Subject.QUOTA, Subject.QUOTA_YEAR):
         return _midnight(date.fromisoformat(str(values["month"])), zone), fired
+    if rule.on is Subject.CAP and values.get("start"):
+        return datetime.fromisoformat(str(values["start"])), fired
     local = fired.astimezone(zone).date()
     end = _midnight(local + DAY, zone)
     return _midnight(since.astimezone(zone).date(), zone), max(fired, min(end, now))

@@ -17,6 +17,7 @@ from collector.dated import Dated, in_force
 from collector.site import Site
 from processors.blocks import intervals_of
 from processors.book import Book
+from processors.cap import cap_accounts
 from processors.edits import EDITED
 from processors.history.days import day_rows
 from processors.intensity import Period
@@ -24,6 +25,7 @@ from processors.interval import BLOCK, Quality
 from processors.judge import judge
 from processors.policy.load import Packs
 from processors.quota import ACCOUNT, accounts
+from processors.terms import Span
 from processors.verdict import Standing
 
 TOLERANCE = 1e-6
@@ -105,15 +107,17 @@ def _of_blocks(material: Material, rows: pl.DataFrame, computed: pl.DataFrame) -
 
 
 def _of_quota(material: Material, computed: pl.DataFrame) -> Finding:
-    """State the month's account anew, at the instant that fired the alert.
+    """State the month's or year's account anew, at the instant that fired the alert.
 
     Projections are left null: what is only expected is never evidence.
     """
     site, at = material.site, _at(material)
     used = computed.filter(pl.col("end") <= at)
-    month = _local_day(site, material.scope.start)
+    first = _local_day(site, material.scope.start)
     days = day_rows(used, Book.of([site]).meters, at)
-    account = conform(Subject.QUOTA, accounts(days, [site], at, month=month))
+    subject = Subject(material.rule.on)
+    span = Span.YEAR if subject is Subject.QUOTA_YEAR else Span.MONTH
+    account = conform(subject, accounts(days, [site], at, month=first, span=span))
     known = account.with_columns(pl.lit(None).alias(name) for name in _EXPECTED)
     shares = known["estimated_share"].fill_null(1.0)
     doubts = {
@@ -125,9 +129,30 @@ def _of_quota(material: Material, computed: pl.DataFrame) -> Finding:
 
 
 _EXPECTED = tuple(
-    name for name in ACCOUNT if name.startswith(("projected_", "crosses_", "surcharge_", "range_"))
+    name
+    for name in ACCOUNT
+    if name.startswith(("projected_", "crosses_", "surcharge_", "range_", "season"))
 )
 """Columns of ACCOUNT that speak of what has not happened."""
+
+
+def _of_cap(material: Material, computed: pl.DataFrame) -> Finding:
+    """State the cap's account anew, at the instant that fired the alert.
+
+    A block above stays above whatever else is not known, so low coverage is no doubt.
+    """
+    site, at, start = material.site, _at(material), material.scope.start
+    used = computed.filter(pl.col("end") <= at)
+    first = _local_day(site, start)
+    told = cap_accounts(used, [site], first, _local_day(site, at) + timedelta(days=1), at)
+    mine = conform(Subject.CAP, told.filter(pl.col("start") == start).with_columns(at=pl.lit(at)))
+    shares = mine["estimated_share"].fill_null(1.0)
+    doubts = {
+        Doubt.MUCH_ESTIMATED: bool((shares > material.scope.settings.max_estimated_share).any()),
+        Doubt.LIMIT_NOT_DECLARED: mine["declared_by"].null_count() > 0,
+        Doubt.EDITED: bool(used["flags"].list.contains(EDITED).any()),
+    }
+    return _finding(material, _holds(material, mine), mine, doubts, at)
 
 
 def _of_verdict(material: Material, computed: pl.DataFrame) -> Finding:
@@ -153,6 +178,8 @@ _KINDS: Mapping[Subject, Recompute] = {
     Subject.SITE_INTERVAL: _of_site_blocks,
     Subject.INTERVAL: _of_meter_blocks,
     Subject.QUOTA: _of_quota,
+    Subject.QUOTA_YEAR: _of_quota,
+    Subject.CAP: _of_cap,
     Subject.VERDICT: _of_verdict,
 }
 

@@ -1,4 +1,4 @@
-"""The monthly quota's burn-down as a chart (ECharts options); pure dictionaries."""
+"""A quota's burn-down, of a month or a year, as a chart (ECharts options); pure dictionaries."""
 
 from zoneinfo import ZoneInfo
 
@@ -23,7 +23,7 @@ from dashboards.view_site import Quota
 
 
 def burn_down(quota: Quota, timezone: str, t: Words) -> Options:
-    """Return the month's cumulative energy against its quota, with the projected crossing, kWh.
+    """Return the span's cumulative energy against its quota, with the projected crossing, kWh.
 
     The x axis counts days elapsed: 1 is the end of the first day.
     """
@@ -56,7 +56,7 @@ def _path(quota: Quota, name: str) -> Points:
 
 
 def _so_far(quota: Quota) -> Points:
-    """The ends of the days that are over, and where the month stands now."""
+    """The ends of the days that are over, and where the span stands now."""
     now = quota.elapsed(quota.at)
     past = [point for point in _path(quota, "energy_kwh") if point[0] <= now]
     if quota.energy_kwh is None:
@@ -65,7 +65,7 @@ def _so_far(quota: Quota) -> Points:
 
 
 def _ahead(quota: Quota, name: str) -> Points:
-    """The way from where the month stands to its projected end."""
+    """The way from where the span stands to its projected end."""
     now = quota.elapsed(quota.at)
     path = [point for point in _path(quota, name) if point[0] > now]
     return [*_so_far(quota)[-1:], *path] if path else []
@@ -88,7 +88,7 @@ def _bound(data: Points, t: Words) -> Options:
 
 
 def _stated(quota: Quota, timezone: str, t: Words) -> Options:
-    text = f"{t('quota_month')} {quota.quota_kwh:,.0f} kWh"
+    text = f"{t('quota_' + quota.span)} {quota.quota_kwh:,.0f} kWh"
     lines = [mark_line({"yAxis": quota.quota_kwh}, OVER, text, "insideStartTop", "solid")]
     if quota.crosses_at is not None:
         label = quota.crosses_at.astimezone(ZoneInfo(timezone)).strftime("%m-%d %H:%M")
@@ -106,7 +106,7 @@ def _days(length: int) -> Options:
         "type": "value",
         "min": 0,
         "max": length,
-        "interval": 5,
+        "interval": 5 if length <= 31 else 30,
         "splitLine": {"show": False},
         "axisLine": {"lineStyle": {"color": LINE}},
         "axisLabel": axis_label(),

@@ -24,7 +24,7 @@ from dashboards.console.words import Words
 from dashboards.desk import Desk, UnknownSiteError
 from dashboards.view_alerts import AlertDetail, AlertRow, Filter, chosen
 from dashboards.view_city import City
-from dashboards.view_site import SitePage
+from dashboards.view_site import Quota, SitePage
 
 
 def register(desk: Desk) -> None:
@@ -107,7 +107,11 @@ def _site(screen: Screen[SitePage], t: Words) -> None:
         with ui.element("div").classes("panel"):
             screen.html(lambda view: parts_site.quota(view, t))
             if screen.view.site.quota_month_kwh:
-                screen.chart(lambda view: _burn_down(view, t))
+                screen.chart(lambda view: _burn_down(view.quota, view, t))
+        if screen.view.site.quota_year_kwh:
+            with ui.element("div").classes("panel"):
+                screen.html(lambda view: parts_site.year(view, t))
+                screen.chart(lambda view: _burn_down(view.year, view, t))
         screen.html(lambda view: parts_site.intensity(view, t), "panel")
     screen.html(lambda view: parts_indices.indices(view, t))
     screen.html(lambda view: parts_meters.meters(view, t), "panel")
@@ -119,8 +123,8 @@ def _site_curve(view: SitePage, t: Words) -> dict[str, object]:
     return load_curve(view.today, view.yesterday, view.at, t, contract, running, until=view.until)
 
 
-def _burn_down(view: SitePage, t: Words) -> dict[str, object]:
-    return burn_down(view.quota, view.site.timezone, t) if view.quota else {}
+def _burn_down(quota: Quota | None, view: SitePage, t: Words) -> dict[str, object]:
+    return burn_down(quota, view.site.timezone, t) if quota else {}
 
 
 async def _alerts(

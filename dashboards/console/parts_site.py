@@ -86,16 +86,56 @@ def _facts(now: Running, t: Words) -> str:
 
 
 def quota(view: SitePage, t: Words) -> str:
-    """The month's account in words: used, and when it will cross."""
-    one = view.quota
-    if one is None:
+    """The month's account in words: used, and when it will cross; the load cap above it."""
+    told = cap(view, t)
+    if view.quota is None:
         return (
-            f'<div class="title"><b>{escape(t("burn_down"))}</b></div>'
+            f'{told}<div class="title"><b>{escape(t("burn_down"))}</b></div>'
             f'<div class="quiet">{escape(t("no_quota"))}</div>'
         )
+    return told + _account(view.quota, view, t, t("burn_down"), f"{view.quota.month:%Y-%m}")
+
+
+def year(view: SitePage, t: Words) -> str:
+    """The year's account in words, and whether it rests on a season."""
+    one = view.year
+    if one is None:
+        return ""
+    season = f'<div class="soft">{escape(t("season_" + one.season))}</div>' if one.season else ""
+    return _account(one, view, t, t("burn_down_year"), f"{one.month:%Y}") + season
+
+
+def cap(view: SitePage, t: Words) -> str:
+    """The load cap of the month: how long, by how much it was exceeded."""
+    one, zone = view.cap, view.site.timezone
+    if one is None:
+        return ""
+    title = f"{t('cap')} {one.cap_kw:,.0f} kW" if one.cap_kw is not None else t("cap")
+    if one.cap_kw is None:
+        return _cap_line(title, t("cap_none"), "soft", "")
+    if one.blocks_above is None:
+        return _cap_line(title, t("cap_unknown"), "doubt", parts.covered(one.coverage, t))
+    worst = f"{t('cap_worst')} {text.figure(one.worst_kw)} kW · {text.local(one.worst_at, zone)}"
+    beside = f"<span>{escape(worst)}</span>{parts.covered(one.coverage, t)}"
+    if not one.blocks_above:
+        return _cap_line(title, t("cap_kept"), "good", beside)
+    words = (
+        f"{t('cap_above')} {text.figure(one.hours_above, 2)} h · {text.figure(one.kwh_above)} kWh"
+    )
+    return _cap_line(title, words, "over", beside)
+
+
+def _cap_line(title: str, words: str, look: str, beside: str) -> str:
+    return (
+        f'<div class="title"><b>{escape(title)}</b><span class="{look}">{escape(words)}</span>'
+        f"{beside}</div>"
+    )
+
+
+def _account(one: Quota, view: SitePage, t: Words, title: str, span: str) -> str:
     look = "over" if one.crossed else ""
     return (
-        f'<div class="title"><b>{escape(t("burn_down"))}</b><span>{one.month:%Y-%m}</span>'
+        f'<div class="title"><b>{escape(title)}</b><span>{escape(span)}</span>'
         f'<span class="{look}">{escape(t("used"))} {text.figure(one.energy_kwh)} / '
         f"{one.quota_kwh:,.0f} kWh · {text.percent(one.used_ratio)}</span>"
         f"{parts.covered(one.coverage, t)}</div>"
@@ -117,7 +157,7 @@ def crossing(one: Quota, zone: str, t: Words) -> str:
 
 
 def _range(one: Quota, zone: str) -> str:
-    """The days that hold a projected crossing; an end that lies beyond the month stays open."""
+    """The days that hold a projected crossing; an end that lies beyond the span stays open."""
     if one.crossed or (one.crosses_early is None and one.crosses_late is None):
         return ""
     both = [text.local(i, zone, "%m-%d") for i in (one.crosses_early, one.crosses_late)]
@@ -127,10 +167,10 @@ def _range(one: Quota, zone: str) -> str:
 
 
 def _beyond(one: Quota, t: Words) -> str:
-    """The projected month and the simulated surcharge, if they are known."""
+    """The projected end and the simulated surcharge, if they are known."""
     told = ""
     if one.projected_kwh is not None:
-        month = f"{t('projected_month')} {one.projected_kwh:,.0f} kWh"
+        month = f"{t('projected_' + one.span)} {one.projected_kwh:,.0f} kWh"
         told = f'<span class="soft"> {escape(month)}</span>'
     if one.surcharge_yuan:
         mark = parts.provenance(one.surcharge_provenance, t)

@@ -64,6 +64,10 @@ def test_days_curve_running_fleet_quotas_verdicts_and_sites(console):
     assert len(rows(console, "/api/v1/running")) == 14
     assert len(rows(console, "/api/v1/fleet")) == 16
     assert len(rows(console, "/api/v1/quotas")) == 14
+    (year,), (cap,) = (rows(console, f"/api/v1/quotas/{one}") for one in ("years", "caps"))
+    assert (year["kind"], year["site_id"]) == ("year", "zhongxing")
+    assert 0 < year["crosses_in_days"] < 38
+    assert (cap["cap_kw"], cap["hours_above"]) == (1500.0, cap["blocks_above"] / 4)
     assert len(rows(console, "/api/v1/verdicts")) == 4
     assert rows(console, "/api/v1/sites")[0]["contract_demand_kw"][0]["from"] == "2026-01-01"
     assert rows(console, "/api/v1/rejects") == []

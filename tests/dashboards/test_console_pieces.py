@@ -60,6 +60,7 @@ def test_no_page_shows_a_raw_key_or_none(desk, language):
         parts_city.districts(city, t), parts_meters.head(site, t), parts_meters.kpis(site, t),
         parts_indices.indices(site, t), parts_indices.indices(desk.site("luohu-hotel"), t),
         parts_meters.meters(site, t), parts_site.running(site, t), parts_site.quota(site, t),
+        parts_site.year(site, t),
         parts_site.intensity(desk.site("luohu-hotel"), t),
         parts_alerts.detail(desk.alert("A-0002"), desk.timezone, t, download=True),
         parts_alerts.history(desk.alert("A-0002"), desk.timezone, t),
@@ -135,6 +136,19 @@ def test_the_burn_down_ends_where_the_month_stands_and_goes_on_as_projected(desk
     assert pace[-1] == [30, quota.quota_kwh]
     assert stated[-1] == ahead[0] == [22.434, round(quota.energy_kwh, 1)]
     assert ahead[-1][0] == 30
+
+
+def test_the_year_burns_down_beside_the_month_and_the_load_cap_stands_above(desk):
+    t, site = words("en"), desk.site("zhongxing")
+    assert "Load cap 1,500 kW" in parts_site.quota(site, t)
+    assert "above for" in parts_site.quota(site, t)
+    assert "no year before: no season expected" in parts_site.year(site, t)
+    chart = burn_down(site.year, "Asia/Shanghai", t)
+    assert (chart["xAxis"]["max"], chart["series"][0]["data"][-1][0]) == (365, 365)
+    kept = replace(site, cap=replace(site.cap, blocks_above=0, hours_above=0.0, kwh_above=0.0))
+    assert "not exceeded this month" in parts_site.cap(kept, t)
+    free = replace(site, cap=replace(site.cap, cap_kw=None))
+    assert "none binds this month" in parts_site.cap(free, t)
 
 
 def test_a_day_without_data_leads_to_the_last_day_that_has_some(desk):

@@ -185,8 +185,20 @@ def test_a_site_shows_its_quota_verdict_meters_and_alerts(desk):
     assert page.quota is not None
     assert page.quota.crosses_at is not None
     assert page.quota.curve.height == 30
+    assert (page.year, page.cap) == (None, None)
     assert page.alerts[0].rule_id == "guide-overrun"
     assert [row.voice for row in page.meters] == ["heard"]
+
+
+def test_a_site_shows_its_year_and_its_load_cap(desk):
+    page = desk.site("zhongxing")
+    assert page.year is not None
+    assert (page.year.span, page.year.length, page.year.curve.height) == ("year", 365, 365)
+    assert page.year.season == "none"
+    assert page.cap is not None
+    assert page.cap.blocks_above is not None
+    assert page.cap.blocks_above > 0
+    assert page.cap.start == datetime(2026, 11, 15, 16, tzinfo=UTC)
 
 
 def test_a_past_day_compares_with_the_day_before_and_an_unknown_site_is_an_error(desk):
