@@ -32,6 +32,7 @@ def test_the_shipped_rules_are_sound():
         also = {Subject.ANOMALY} if folder == "example" else set()
         assert {one.rule.on for one in book.rules} == also | {
             Subject.SITE_INTERVAL, Subject.RUNNING, Subject.QUOTA, Subject.VERDICT, Subject.FLEET,
+            Subject.QUOTA_YEAR, Subject.CAP,
         }  # fmt: skip
 
 
