@@ -1,7 +1,7 @@
 """`demandwatch bill` and `demandwatch ice-storage`: simulated bills from history."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -15,9 +15,6 @@ from demandwatch import query
 from demandwatch.options import Config, fail, loaded
 from demandwatch.settings import Configuration, tariffs_of
 from processors.history.store import History
-from processors.intensity import mains
-from processors.tariff.bill import bill, month_periods
-from processors.tariff.contract import Rates, next_month
 from processors.tariff.ice import ice_storage
 
 _SHOWN = (
@@ -67,8 +64,9 @@ def bill_(
     """
     desk = _Desk.open(config, site, as_of)
     first = month.date()
-    state = month_periods if periods else bill
-    frame = state(desk.site, first, desk.intervals(first), desk.rates([first]), desk.now)
+    told = tariffs_of(desk.settings)
+    state = told.periods if periods else told.bill
+    frame = state(desk.site, first, desk.history, desk.now, desk.as_of)
     table = format_ is query.Format.TABLE and out is None and not periods
     _write(frame.select(_SHOWN) if table else frame, format_, out)
 
@@ -95,15 +93,11 @@ def ice_storage_(
     ice-storage contract's own ratios save.
     """
     desk = _Desk.open(config, site, as_of)
-    before, after = baseline.date(), month.date()
-    frame = ice_storage(
-        desk.site,
-        before,
-        after,
-        pl.concat(desk.intervals(one) for one in (before, after)),
-        desk.rates([before, after]),
-        same_energy=same_energy,
-    )
+    before, after = months = baseline.date(), month.date()
+    told, at = tariffs_of(desk.settings), (desk.history, desk.as_of)
+    rows = pl.concat(told.intervals(desk.site, one, *at) for one in months)
+    rates = told.rates(desk.site, months, *at)
+    frame = ice_storage(desk.site, before, after, rows, rates, same_energy=same_energy)
     _write(frame.drop("site_id", "baseline_month", "month"), format_, out)
 
 
@@ -139,16 +133,3 @@ class _Desk:
         except (OSError, ValueError) as error:
             fail(error)
         return cls(settings, site, history, known or clock.now(), known)
-
-    def intervals(self, month: date) -> pl.DataFrame:
-        """Return the month's latest intervals of the site's main meters."""
-        start, end = (self._instant(day) for day in (month, next_month(month)))
-        return self.history.intervals(start, end, list(mains(self.site)), self.as_of)
-
-    def _instant(self, day: date) -> datetime:
-        zone = ZoneInfo(self.site.timezone)
-        return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
-
-    def rates(self, months: list[date]) -> Rates:
-        """Return tariffs, prices and the hot days of some months."""
-        return tariffs_of(self.settings).rates(self.site, months, self.history, self.as_of)

@@ -9,9 +9,10 @@ from tariff_rows import blocks, starts, tariff, temperatures
 from processors.calendar import day_types
 from processors.policy.tariff_pack import TariffPack
 from processors.tariff.bill import bill
+from processors.tariff.fedback import with_fed_back
 from processors.tariff.ice import ice_storage
 from processors.tariff.periods import hot_days, period_of
-from processors.tariff.powerfactor import percent_of, two_decimals
+from processors.tariff.powerfactor import month_factor, percent_of, two_decimals
 from processors.tariff.split import by_period, grid
 
 BEFORE, MONTH = date(2025, 10, 1), date(2026, 10, 1)
@@ -55,6 +56,15 @@ def adjustment(standard: str, factor: float) -> float:
     return float(percent_of(held, two_decimals(factor))[0])
 
 
+def factor_of(kwh: float, drawn: float, fed_back: float | None = None) -> str:
+    """Return the month's power factor of kWh, kvarh drawn and fed back."""
+    rows = october(kwh).with_columns(reactive_kvarh=pl.lit(drawn))
+    if fed_back is not None:
+        rows = with_fed_back(rows, rows.select("start", fed_back_kvarh=pl.lit(fed_back)), 1)
+    found = month_factor(rows)
+    return str(found and found.factor)
+
+
 def with_storage() -> dict[str | None, dict[str, object]]:
     """Return ICE rows: 10 kWh a quarter hour by day become 7, the night's 2 become 8."""
     months = []
@@ -74,6 +84,7 @@ HELPERS = {
     "split": split,
     "october_bill": october_bill,
     "adjustment": adjustment,
+    "factor_of": factor_of,
     "with_storage": with_storage,
     "day_types": day_types,
     "date": date,

@@ -20,18 +20,30 @@ from collector.dated import in_force
 from collector.site import Site
 from processors.book import Book
 from processors.history.days import bounded
+from processors.intensity import mains
 from processors.policy.header import Provenance
 from processors.subjects import site_blocks
 from processors.surcharge import tier_kwh
 from processors.tariff.basic import basic_lines
 from processors.tariff.contract import Rates, Segment, next_month, price_fact, price_of, segments
+from processors.tariff.fedback import with_fed_back
 from processors.tariff.lines import Item, Known, Line, frame_of, weakest
-from processors.tariff.powerfactor import month_factor, percent_of
+from processors.tariff.powerfactor import (
+    factor_facts,
+    fed_back_notes,
+    month_factor,
+    percent_of,
+)
 from processors.tariff.split import by_period, grid
 
 
 def bill(
-    site: Site, month: date, intervals: pl.DataFrame, rates: Rates, now: datetime
+    site: Site,
+    month: date,
+    intervals: pl.DataFrame,
+    rates: Rates,
+    now: datetime,
+    fed_back: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """State the bill of a site's month.
 
@@ -41,12 +53,17 @@ def bill(
         intervals: latest INTERVAL rows of the main meters over the month; more does no harm.
         rates: tariffs, prices, hot days, calendar.
         now: what has ended is expected.
+        fed_back: FED_BACK rows of the main meters; None: not asked for, told as not known.
 
     Returns:
         LINES rows: energy by span and period, funds, basic charge, power factor, their total, and
         beside it the simulated surcharge (测算) if a pack is given and the site has a quota.
     """
-    return _Month.of(site, month.replace(day=1), intervals, rates, now).lines()
+    held = _Month.of(site, month.replace(day=1), intervals, rates, now)
+    if fed_back is None:
+        return held.lines()
+    mine = fed_back.filter(pl.col("meter_id").is_in(mains(site)))
+    return replace(held, blocks=with_fed_back(held.blocks, mine, len(mains(site)))).lines()
 
 
 def month_periods(
@@ -181,15 +198,14 @@ class _Month:
         if found is None:
             return [Line(Item.POWER_FACTOR, *span, None, "yuan", None, reason="no_reactive")]
         percent, provenance = percent_of(standard, found.factor)
-        energies = f"{found.active_kwh:,.2f} kWh, {found.reactive_kvarh:,.2f} kvarh"
         where = f"{pack.legal.document}, standard {supply.power_factor_standard}"
         factors = (
             Known("basic and energy charge, without funds", _weakest(base)),
-            Known(f"power factor {found.factor} of {energies}"),
+            *factor_facts(found),
             Known(f"{percent} % ({where}, {provenance.value})", provenance),
         )
         partly = ("reactive_incomplete",) if found.known_share < 1.0 else ()
-        notes = ("reactive_drawn_only", *partly)
+        notes = (*fed_back_notes(found), *partly)
         told = [one.amount for one in base if one.amount is not None]
         yuan = float(sum(told)) if len(told) == len(base) else None
         lacking = "amounts_missing" if yuan is None else None

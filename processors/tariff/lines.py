@@ -85,7 +85,10 @@ NOTES = {
     "demand_lower_bound": "the true maximum demand may be higher",
     "hot_days_unknown": "days without a known maximum temperature are rated as not hot",
     "reactive_incomplete": "reactive energy is known for part of the energy only",
-    "reactive_drawn_only": "reactive energy fed back is not counted: the factor is an upper bound",
+    "reactive_drawn_only": "no main meter tells reactive energy fed back, which counts too: the"
+    " factor is an upper bound",
+    "fed_back_incomplete": "reactive energy fed back is known in part: the factor is an upper"
+    " bound",
     "simulation": "测算: never an amount owed",
 }
 

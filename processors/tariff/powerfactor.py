@@ -1,6 +1,7 @@
 """Power-factor adjustment (力率调整电费) after (83)水电财字第215号, by transcription. Pure.
 
-Monthly power factor = Wp / sqrt(Wp² + Wq²) of the month's energies, to two decimals (half up);
+Monthly power factor = Wp / sqrt(Wp² + Wq²) of the month's energies, to two decimals (half up), Wq
+being what was drawn and what was fed back together (`fedback`: recalled, unverified);
 amount = (基本电费 + 电度电费) × percent of the table, government funds excluded.
 """
 
@@ -12,6 +13,7 @@ import polars as pl
 
 from processors.policy.header import Provenance
 from processors.policy.power_factor_pack import Standard
+from processors.tariff.lines import Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,12 @@ class MonthFactor:
     active_kwh: float
     """Wp of the blocks whose reactive energy is known too."""
     reactive_kvarh: float
-    """Wq drawn in the same blocks. What was fed back is not in the intervals: where a site
-    over-compensates, its true factor is lower."""
+    """What was drawn in the same blocks."""
+    fed_back_kvarh: float | None
+    """What was fed back in them, as far as it is told; None: no meter tells it, and if capacitors
+    over-compensate the true factor is lower."""
+    fed_back_whole: bool
+    """All main meters tell it in all these blocks."""
     factor: Decimal
     """Two decimals."""
     known_share: float
@@ -30,21 +36,49 @@ class MonthFactor:
 
 
 def month_factor(blocks: pl.DataFrame) -> MonthFactor | None:
-    """Return the power factor of all `blocks` (INTERVAL rows or `subjects.site_blocks`) together.
+    """Return the power factor of all `blocks` together.
 
     Several main meters make one factor (共力率). None where no block has both energies.
+
+    Args:
+        blocks: INTERVAL rows or `subjects.site_blocks`, also as `fedback.with_fed_back` has them.
     """
     both = blocks.filter(
         pl.col("energy_kwh").is_not_null() & pl.col("reactive_kvarh").is_not_null()
     )
-    active, reactive = float(both["energy_kwh"].sum()), float(both["reactive_kvarh"].sum())
-    apparent = hypot(active, reactive)
+    active, drawn = float(both["energy_kwh"].sum()), float(both["reactive_kvarh"].sum())
+    back, whole = _fed_back(both)
+    apparent = hypot(active, drawn + (back or 0.0))
     if apparent <= 0:
         return None
     said = "known_kwh" if "known_kwh" in blocks.columns else "energy_kwh"
     stated = float(blocks[said].sum())
     share = active / stated if stated > 0 else 1.0
-    return MonthFactor(active, reactive, two_decimals(active / apparent), share)
+    return MonthFactor(active, drawn, back, whole, two_decimals(active / apparent), share)
+
+
+def _fed_back(both: pl.DataFrame) -> tuple[float | None, bool]:
+    if "fed_back_kvarh" not in both.columns or not both["fed_back_kvarh"].count():
+        return None, False
+    return float(both["fed_back_kvarh"].sum()), bool(both["fed_back_whole"].all())
+
+
+def factor_facts(found: MonthFactor) -> tuple[Known, ...]:
+    """Return the factor with the energies it is made of."""
+    energies = f"{found.active_kwh:,.2f} kWh, {found.reactive_kvarh:,.2f} kvarh"
+    if found.fed_back_kvarh is None:
+        return (Known(f"power factor {found.factor} of {energies}"),)
+    back = f"{found.fed_back_kvarh:,.2f} kvarh fed back"
+    rule = "drawn and fed back add up (recalled: unverified)"
+    weak = Provenance.UNVERIFIED if found.fed_back_kvarh > 0 else None
+    return Known(f"power factor {found.factor} of {energies} drawn, {back}"), Known(rule, weak)
+
+
+def fed_back_notes(found: MonthFactor) -> tuple[str, ...]:
+    """Return the NOTES of what was fed back."""
+    if found.fed_back_kvarh is None:
+        return ("reactive_drawn_only",)
+    return () if found.fed_back_whole else ("fed_back_incomplete",)
 
 
 def two_decimals(factor: float) -> Decimal:

@@ -2,20 +2,15 @@
 
 from collections.abc import Sequence
 from functools import cache
-from typing import Protocol
 
 import polars as pl
 
 from collector.site import Site
 from processors.book import Book
-from processors.load_report import Rows, Subjects, Wanted, headed, of_meters, of_sites, span_of
+from processors.load_report import Subjects, Wanted, headed, of_meters, of_sites, span_of
 from processors.tariff.contract import Rates
-from processors.tariff.desk import Readings, Tariffs
+from processors.tariff.desk import History, Tariffs
 from processors.tariff.labels import labels, tariff_shares
-
-
-class History(Rows, Readings, Protocol):
-    """The part of history that is read."""
 
 
 def shares_of(
