@@ -29,6 +29,7 @@ COMMANDS = {
     "evidence": "demandwatch.commands_evidence:evidence",
     "policy": "demandwatch.commands_policy:policy",
     "bill": "demandwatch.commands_bill:bill_",
+    "bill-compare": "demandwatch.commands_billcompare:bill_compare",
     "ice-storage": "demandwatch.commands_bill:ice_storage_",
     "baseline": "demandwatch.commands_baseline:baseline",
     "savings": "demandwatch.commands_savings:savings_",

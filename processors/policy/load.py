@@ -32,6 +32,13 @@ class Packs:
     targets: tuple[TargetPack, ...] = ()
     anomalies: tuple[AnomalyPack, ...] = ()
 
+    def every(self) -> tuple[AnyPack, ...]:
+        """Return all packs."""
+        return (
+            *self.tables, *self.surcharges, *self.factors, *self.tariffs,
+            *self.power_factors, *self.targets, *self.anomalies,
+        )  # fmt: skip
+
     def guide(self, pack_id: str, start: date, end: date) -> TablePack | None:
         """Return the guide's edition in force throughout `[start, end)`, or None."""
         return _edition(self.tables, "guide", pack_id, start, end)
@@ -108,11 +115,35 @@ def load_packs(folder: Path) -> tuple[Packs, list[Fault]]:
     faults: list[Fault] = []
     read: list[tuple[Path, int, AnyPack]] = []
     for path in sorted(folder.glob("*.yaml")):
-        loaded = load_yaml(path)
-        faults += loaded.faults
-        read += _packs_of(path, loaded, faults)
+        read += _read(path, faults)
     faults += _clashes(read)
-    packs = [pack for _, _, pack in read]
+    return _sorted(pack for _, _, pack in read), faults
+
+
+def laid_over(packs: Packs, path: Path) -> tuple[Packs, list[Fault]]:
+    """Return packs with those of one file in place of the same editions, or beside them.
+
+    Nothing is changed where there are faults: also where an edition of the file would be in force
+    together with another one of its id.
+    """
+    faults: list[Fault] = []
+    read = _read(path, faults)
+    new = {(pack.id, pack.edition) for _, _, pack in read}
+    old = [one for one in packs.every() if (one.id, one.edition) not in new]
+    faults += _clashes([*((Path("the settings"), 0, one) for one in old), *read])
+    if faults:
+        return packs, faults
+    return _sorted([*old, *(pack for _, _, pack in read)]), []
+
+
+def _read(path: Path, faults: list[Fault]) -> list[tuple[Path, int, AnyPack]]:
+    loaded = load_yaml(path)
+    faults += loaded.faults
+    return _packs_of(path, loaded, faults)
+
+
+def _sorted(read: Iterable[AnyPack]) -> Packs:
+    packs = list(read)
     return Packs(
         tuple(one for one in packs if isinstance(one, TablePack)),
         tuple(one for one in packs if isinstance(one, SurchargePack)),
@@ -121,7 +152,7 @@ def load_packs(folder: Path) -> tuple[Packs, list[Fault]]:
         tuple(one for one in packs if isinstance(one, PowerFactorPack)),
         tuple(one for one in packs if isinstance(one, TargetPack)),
         tuple(one for one in packs if isinstance(one, AnomalyPack)),
-    ), faults
+    )
 
 
 def _packs_of(path: Path, loaded: Loaded, faults: list[Fault]) -> list[tuple[Path, int, AnyPack]]:
