@@ -45,9 +45,10 @@ COMPARED: dict[str, pl.DataType] = {
     "provenance_after": pl.String(),
 }
 """One row a site and month. `before_yuan`, `after_yuan` the totals (simulations, 测算), null for
-`reason_*` (REASONS, or `no_such_site`: the site is not in those settings); `known_difference_yuan` of
-the changed lines whose amounts are known, the simulated surcharge left out: part of the difference
-where a total lacks a line; `changed` the items and periods of the `lines_changed`; `notes` of the total after, or before if there is none after."""
+`reason_*` (REASONS, or `no_such_site`: the site is not in those settings); `known_difference_yuan`
+of the changed lines whose amounts are known, the simulated surcharge left out: part of the
+difference where a total lacks a line; `changed` item:period of the `lines_changed`; `notes` of the
+total after, or before if there is none after."""
 
 _KEY = ["site_id", "month", "item", "period", "start", "nth"]
 _FIGURES = ("quantity", "price_yuan", "amount_yuan", "reason", "factors")

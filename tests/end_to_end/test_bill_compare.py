@@ -47,7 +47,7 @@ def test_a_file_of_one_pack_stands_in_for_its_edition(bureau, tmp_path):
     (row,) = rows(bureau, longer)
     assert row["changed"].startswith("energy:flat energy:valley")
     assert (row["difference_yuan"], row["reason_after"]) == (None, "amounts_missing")  # no kvarh
-    assert row["known_difference_yuan"] == round(12 * 0.6725 * (0.38 - 1), 2)
+    assert row["known_difference_yuan"] == -5.01  # 12 kWh at 0.2556 in place of 0.6725
     lines = {one["period"]: one for one in rows(bureau, longer, "--lines")}
     assert (lines["valley"]["quantity_before"], lines["valley"]["quantity_after"]) == (96.0, 108.0)
     assert (lines["flat"]["quantity_before"], lines["flat"]["quantity_after"]) == (108.0, 96.0)
