@@ -79,14 +79,13 @@ def bill_compare(
     try:
         months = _months(start, end, settings)
         named = _named(settings.sites, theirs, sites or [])
-        before = tariffs_of(settings), settings.sites
-        old, new = _bills(settings, before, (after, theirs), named, months)
+        old, new = _bills(settings, (after, theirs), named, months)
         changed = changed_lines(old, new)
         totals = compared(old, new, changed)
-        shown = changed if lines else totals
+        shown, columns = (changed, _LINES_SHOWN) if lines else (totals, _SHOWN)
         if format_ is query.Format.TABLE and out is None:
             _summary(totals)
-            shown = shown.select(_LINES_SHOWN if lines else _SHOWN)
+            shown = shown.select(columns)
         query.write(shown, format_, out)
     except (OSError, ValueError) as error:
         fail(error)
@@ -164,10 +163,10 @@ Side = tuple[Tariffs, Sequence[Site]]
 
 
 def _bills(
-    settings: Configuration, before: Side, after: Side, named: list[str], months: list[date]
+    settings: Configuration, after: Side, named: list[str], months: list[date]
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return LINES of both sides."""
-    clock = Clock.real()
+    clock, before = Clock.real(), (tariffs_of(settings), settings.sites)
     history = History.open_readonly(settings.data / "history", settings.book, clock.now)
     now, rows = clock.now().astimezone(UTC), _Remembered(history)
     told: tuple[list[pl.DataFrame], list[pl.DataFrame]] = ([], [])
