@@ -21,7 +21,7 @@ from processors.bases import year_before
 from processors.claims import Period, Span
 from processors.history.store import History
 from processors.judge import judge
-from processors.whatif import Change, whatif
+from processors.whatif import Change, remarks, whatif
 
 policy = typer.Typer(help="Guides, quotas and verdicts.", no_args_is_help=True)
 
@@ -153,10 +153,17 @@ def _judged(
 @policy.command("whatif")
 def whatif_(
     config: Config,
-    start: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"])],
-    end: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Excluded.")],
+    start: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"])] = None,
+    end: Annotated[
+        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Excluded.")
+    ] = None,
+    span: Annotated[
+        Span | None,
+        typer.Option("--period", help="Not --from and --to: the last whole one."),
+    ] = None,
     edition: Annotated[
-        str, typer.Option(help="ID@EDITION: stands in for all editions of that id.")
+        str,
+        typer.Option(help="ID@EDITION (policy list): stands in for all editions of that id."),
     ] = "",
     tighten: Annotated[
         str, typer.Option(help="E.g. 10%: limit and access levels move towards less energy.")
@@ -177,7 +184,7 @@ def whatif_(
     clock = Clock.real()
     try:
         change = _change(edition, tighten)
-        period = Period(start.date(), end.date())
+        period = _period(start, end, span, _today(settings, clock).date())
         meant = chosen_sites(Declaring(settings, clock).sites(), sites or [])
         history = History.open_readonly(settings.data / "history", settings.book, clock.now)
         meters = [meter.id for site in meant for meter in site.meters]
@@ -188,7 +195,8 @@ def whatif_(
         fail(error)
     shown = rows if all_ else rows.filter("changed")
     if format_ is query.Format.TABLE:
-        typer.echo(f"{change.basis}; {rows['changed'].sum()} of {rows.height} verdicts change")
+        count = f"{rows['changed'].sum()} of {rows.height} verdicts change"
+        typer.echo("\n".join([f"{change.basis}; {count}", *remarks(rows, change)]))
         shown = shown.select(_WHATIF_SHOWN)
     query.write(shown, format_, None)
 

@@ -157,6 +157,26 @@ def whatif(
     return _shaped(both, change).sort("site_id", "kind", "row_id")
 
 
+def remarks(rows: pl.DataFrame, change: Change) -> list[str]:
+    """Return what a reader must know beside the list of changes: why nothing could change.
+
+    Args:
+        rows: WHATIF rows, all of them.
+        change: what was assumed.
+    """
+    told = []
+    bound = rows["edition"].drop_nulls().str.split(" ").list.first().unique().sort().to_list()
+    if change.edition and change.edition[0] not in bound:
+        others = ", ".join(bound) or "nothing"
+        told.append(f"no site is judged by {change.edition[0]}: they are judged by {others}")
+    open_ = rows.filter((pl.col("before") == "undecided") & (pl.col("after") == "undecided"))
+    if open_.height:
+        reasons = open_["reason"].value_counts(sort=True).iter_rows()
+        why = ", ".join(f"{reason} {count}" for reason, count in reasons)
+        told.append(f"{open_.height} of {rows.height} are undecided before and after: {why}")
+    return told
+
+
 def _told(verdicts: pl.DataFrame) -> pl.DataFrame:
     edition = pl.concat_str("pack_id", "edition", separator=" ")
     slot = pl.concat_str("pack_id", "row_id", separator=":", ignore_nulls=True)

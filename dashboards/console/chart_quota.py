@@ -20,6 +20,7 @@ from dashboards.console.chart_style import (
 )
 from dashboards.console.words import Words
 from dashboards.view_site import Quota
+from processors.terms import Span
 
 
 def burn_down(quota: Quota, timezone: str, t: Words) -> Options:
@@ -91,7 +92,8 @@ def _stated(quota: Quota, timezone: str, t: Words) -> Options:
     text = f"{t('quota_' + quota.span)} {quota.quota_kwh:,.0f} kWh"
     lines = [mark_line({"yAxis": quota.quota_kwh}, OVER, text, "insideStartTop", "solid")]
     if quota.crosses_at is not None:
-        label = quota.crosses_at.astimezone(ZoneInfo(timezone)).strftime("%m-%d %H:%M")
+        form = "%m-%d %H:%M" if quota.span is Span.MONTH else "%m-%d"
+        label = quota.crosses_at.astimezone(ZoneInfo(timezone)).strftime(form)
         where: Options = {"xAxis": round(quota.elapsed(quota.crosses_at), 3)}
         lines.append(mark_line(where, OVER, label, "end", "dashed"))
     return _straight(t("cumulative"), [[0.0, 0.0], *_so_far(quota)], LOAD, "solid") | {

@@ -78,10 +78,13 @@ def test_english_is_one_click_away_and_remembered(page, city):
 def test_the_site_page_shows_the_allowed_power_the_crossing_and_the_gap(page, city):
     console, _ = city
     page.size(1366, 1100)
-    page.open(console.url + "/site/zhongxing?lang=zh", charts=2)
+    page.open(console.url + "/site/zhongxing?lang=zh", charts=3)
     page.shot("site-zh")
     text = page.text()
-    for told in ("本区间余下时间可用", "2,036", "合同需量 2,000 kW", "预计超定额 11-26", "87.0 %"):
+    for told in (
+        *("本区间余下时间可用", "2,036", "合同需量 2,000 kW", "预计超定额 11-26", "87.0 %"),
+        *("负荷限额 1,500 kW", "年度定额进度", "无上年数据"),
+    ):
         assert told in text
     page.open(console.url + "/site/seaview-hotel?lang=en", charts=2)
     page.shot("site-hotel-en")

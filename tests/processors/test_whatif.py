@@ -10,7 +10,7 @@ from test_verdict import guide, quota
 from processors.intensity import Period
 from processors.policy.load import Packs
 from processors.settings import VerdictSettings
-from processors.whatif import WHATIF, Change, UnknownEditionError, changed_packs, whatif
+from processors.whatif import WHATIF, Change, UnknownEditionError, changed_packs, remarks, whatif
 
 YEAR = Period.year(2017)
 NOW = at(date(2018, 1, 2))
@@ -47,6 +47,24 @@ def test_another_edition_stands_in_whatever_its_dates():
     # without an edition in force there was no verdict; with it there is
     assert (first["before"], first["reason_before"]) == ("undecided", "no_edition")
     assert first["after"] == "within"
+
+
+def test_why_nothing_could_change_is_said():
+    of, packs = site(id="s", meters=[{"id": "m"}]), Packs(tables=(guide(),))
+    other = guide().model_copy(update={"id": "h"})
+    days = day_rows("m", YEAR.start, YEAR.end, 100.0)
+
+    def said(change, days=days, packs=packs):
+        return remarks(whatif(days, [of], packs, YEAR, SETTINGS, NOW, change), change)
+
+    assert said(Change(tighten=0.1)) == []
+    both = Packs(tables=(guide(), other))
+    assert said(Change(edition=("h", other.edition)), packs=both) == [
+        "no site is judged by h: they are judged by g"
+    ]
+    assert said(Change(tighten=0.1), days.clear()) == [
+        "1 of 1 are undecided before and after: no_data 1"
+    ]
 
 
 def test_what_is_assumed_is_checked():
