@@ -25,6 +25,11 @@ from processors.whatif import Change, remarks, whatif
 
 policy = typer.Typer(help="Guides, quotas and verdicts.", no_args_is_help=True)
 
+_From = Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"])]
+_To = Annotated[datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Excluded.")]
+_Span = Annotated[
+    Span | None, typer.Option("--period", help="Not --from and --to: the last whole one.")
+]
 _SHOWN = (
     "site_id",
     "row_id",
@@ -78,14 +83,9 @@ def list_(config: Config) -> None:
 @policy.command("judge")
 def judge_(
     config: Config,
-    start: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"])] = None,
-    end: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Excluded.")
-    ] = None,
-    span: Annotated[
-        Span | None,
-        typer.Option("--period", help="Not --from and --to: the last whole one."),
-    ] = None,
+    start: _From = None,
+    end: _To = None,
+    span: _Span = None,
     day: Annotated[
         datetime | None,
         typer.Option("--on", formats=["%Y-%m-%d"], help="--period before this day, not today."),
@@ -153,14 +153,9 @@ def _judged(
 @policy.command("whatif")
 def whatif_(
     config: Config,
-    start: Annotated[datetime | None, typer.Option("--from", formats=["%Y-%m-%d"])] = None,
-    end: Annotated[
-        datetime | None, typer.Option("--to", formats=["%Y-%m-%d"], help="Excluded.")
-    ] = None,
-    span: Annotated[
-        Span | None,
-        typer.Option("--period", help="Not --from and --to: the last whole one."),
-    ] = None,
+    start: _From = None,
+    end: _To = None,
+    span: _Span = None,
     edition: Annotated[
         str,
         typer.Option(help="ID@EDITION (policy list): stands in for all editions of that id."),
