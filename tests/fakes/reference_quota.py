@@ -116,3 +116,20 @@ def crossing(path: list[float], quota: float) -> float | None:
             return n + (quota - before) / (value - before)
         before = value
     return None
+
+
+def season_weight(energy, day: date, today: date, lookback: int = 28) -> float | None:
+    """Return a day's season by the year before; None: not known, or another use."""
+
+    def mean(first: date, after: date) -> float | None:
+        span = [first + timedelta(days=n) for n in range((after - first).days)]
+        known = [energy[one] for one in span if one in energy]
+        return sum(known) / len(known) if len(known) >= 0.75 * len(span) else None
+
+    before = day - timedelta(weeks=52)
+    about = mean(before - timedelta(days=14), min(before + timedelta(days=15), today))
+    start = today - timedelta(days=lookback, weeks=52)
+    base = mean(start, start + timedelta(days=lookback))
+    if about is None or not base:
+        return None
+    return about / base if 1 / 3 <= about / base <= 3 else None
