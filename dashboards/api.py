@@ -13,7 +13,7 @@ from fastapi.responses import FileResponse
 from alerting.evidence.gather import UnsettledError
 from alerting.ledger import LedgerError
 from collector.site import Site, Strict
-from dashboards import api_activity, api_anomalies, api_indices
+from dashboards import api_activity, api_anomalies, api_indices, api_month
 from dashboards.desk import Desk, UnknownSiteError
 from dashboards.view_alerts import Filter, chosen
 
@@ -40,6 +40,7 @@ def app(desk: Desk, version: str) -> FastAPI:
     made.include_router(_service(desk))
     made.include_router(_history(desk), prefix="/api/v1")
     made.include_router(api_indices.router(desk, frame), prefix="/api/v1")
+    made.include_router(api_month.router(desk, frame, json), prefix="/api/v1")
     made.include_router(_present(desk), prefix="/api/v1")
     made.include_router(_gaps(desk), prefix="/api/v1")
     made.include_router(api_anomalies.router(desk, frame, _meters), prefix="/api/v1")

@@ -15,6 +15,7 @@ from processors.book import Book
 from processors.live import Live
 from processors.policy.load import Packs
 from processors.settings import FleetSettings
+from processors.tariff.desk import Tariffs
 
 
 class HistoryReader(Protocol):
@@ -37,6 +38,11 @@ class HistoryReader(Protocol):
         as_of: datetime | None = None,
     ) -> pl.DataFrame:
         """DAY rows of local days in `[start, end)`, latest revision each."""
+
+    def readings(
+        self, start: datetime, end: datetime, meters: Sequence[str] | None = None
+    ) -> pl.DataFrame:
+        """READING rows with `measured_at` in `[start, end)`, every version received."""
 
 
 class RejectsReader(Protocol):
@@ -87,6 +93,10 @@ class Sources:
     """History a quota's projection rests on: the processors' setting."""
     index_min_coverage: float = 0.95
     """Coverage below which load indices are not told: the processors' setting."""
+    quality_min_coverage: float = 0.9
+    """Coverage below which power quality is not told: the processors' setting."""
+    tariffs: Tariffs = field(default_factory=Tariffs)
+    """What bills and tariff periods rest on."""
     health: Callable[[], pl.DataFrame] | None = None
     """The collector's health, schema HEALTH; None: not known here."""
     fleet_settings: FleetSettings = field(default_factory=FleetSettings)

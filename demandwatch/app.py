@@ -30,7 +30,7 @@ from demandwatch.declaring_mqtt import TopicActs
 from demandwatch.evidence_sources import evidence_sources
 from demandwatch.fleetcare import FleetCare
 from demandwatch.readers import Reader, problems, readers
-from demandwatch.settings import Configuration
+from demandwatch.settings import Configuration, tariffs_of
 from demandwatch.supervise import Supervisor
 from processors.anomaly_keeper import AnomalyKeeper
 from processors.engine import Engine
@@ -245,6 +245,8 @@ class App:
             metrics=self.metrics.render,
             lookback_days=config.settings.processors.quotas.lookback_days,
             index_min_coverage=config.settings.processors.indices.min_coverage,
+            quality_min_coverage=config.settings.processors.indices.min_quality_coverage,
+            tariffs=tariffs_of(config),
             ready=self._not_ready,
             health=self.care.snapshot,
             fleet_settings=config.settings.processors.fleet,
