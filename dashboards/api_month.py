@@ -29,6 +29,14 @@ MOST_METER_DAYS = 3_100
 
 def router(desk: Desk, frame: Frame, json: Json) -> APIRouter:
     """Return the routes; `frame` writes rows, `json` objects."""
+    made = APIRouter()
+    made.include_router(_bills(desk, json))
+    made.include_router(_shares(desk, frame))
+    made.include_router(_quality(desk, frame))
+    return made
+
+
+def _bills(desk: Desk, json: Json) -> APIRouter:
     made = APIRouter(tags=["sites"])
 
     @made.get("/sites/{site_id}/bill")
@@ -46,6 +54,12 @@ def router(desk: Desk, frame: Frame, json: Json) -> APIRouter:
         rows = sources.tariffs.bill(desk.sites[site_id], first, sources.history, sources.now())
         told = {"simulated": True, "site_id": site_id, "month": month}
         return json({**told, "lines": rows.to_dicts()})
+
+    return made
+
+
+def _shares(desk: Desk, frame: Frame) -> APIRouter:
+    made = APIRouter(tags=["rows"])
 
     @made.get("/tariff-shares")
     def tariff_shares(
@@ -68,6 +82,12 @@ def router(desk: Desk, frame: Frame, json: Json) -> APIRouter:
         except TooMuchError as much:
             raise HTTPException(422, str(much)) from much
         return frame(rows)
+
+    return made
+
+
+def _quality(desk: Desk, frame: Frame) -> APIRouter:
+    made = APIRouter(tags=["rows"])
 
     @made.get("/power-quality")
     def power_quality(
