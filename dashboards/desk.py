@@ -15,6 +15,7 @@ from dashboards.settings import ConsoleSettings
 from dashboards.sources import Sources
 from dashboards.view_alerts import AlertDetail, AlertRow
 from dashboards.view_city import City
+from dashboards.view_month import MonthPage, month_page
 from dashboards.view_site import SitePage
 from processors.live import Live
 from processors.quota import burn_down
@@ -40,6 +41,7 @@ class Desk:
         self._day_views = Kept(settings.refresh_s)
         self._slow_views = Kept(2.5 * settings.refresh_s)
         self._past_views = Kept(60.0)
+        self._month_views = Kept(300.0, limit=32)
         self.meters = FleetDesk(sources, settings, self.live, lambda: self.timezone, most_series)
 
     @cached_property
@@ -197,6 +199,17 @@ class Desk:
     def _intensities(self, site: Site) -> tuple[view_verdict.Intensity, ...]:
         verdicts = self._slow_views.get("verdicts", self.sources.verdicts)
         return view_verdict.intensities(verdicts, self.sources.packs, site.id)
+
+    def month(self, site_id: str, month: date | None = None) -> MonthPage:
+        """Return bill, tariff periods and power quality of a month (None: the running one).
+
+        Raises:
+            UnknownSiteError: no site has this id.
+        """
+        site = self.site_of(site_id)
+        return self._month_views.get(
+            (site_id, month), lambda: month_page(self.sources, site, month)
+        )
 
     def _meters(self, site: Site, day: date, now: datetime) -> tuple[view_site.MeterRow, ...]:
         ids = [meter.id for meter in site.meters]

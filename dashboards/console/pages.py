@@ -1,4 +1,4 @@
-"""The pages: City `/`, Site `/site/{id}`, Alerts `/alerts`; Fleet `/fleet` has its own module."""
+"""The pages: City `/`, Site `/site/{id}`, Alerts `/alerts`; others have their own modules."""
 
 import asyncio
 from datetime import date
@@ -18,8 +18,8 @@ from dashboards.console import (
 from dashboards.console.chart_load import load_curve
 from dashboards.console.chart_quota import burn_down
 from dashboards.console.page_fleet import register_fleet
+from dashboards.console.page_month import register_month
 from dashboards.console.screen import Screen
-from dashboards.console.shell import Visit
 from dashboards.console.words import Words
 from dashboards.desk import Desk, UnknownSiteError
 from dashboards.view_alerts import AlertDetail, AlertRow, Filter, chosen
@@ -44,7 +44,7 @@ def register(desk: Desk) -> None:
         try:
             screen = await asyncio.to_thread(lambda: Screen(lambda: desk.site(site_id, day)))
         except UnknownSiteError:
-            _unknown(desk, shown)
+            shell.unknown_site(desk, shown)
             return
         with shell.page(desk, shown):
             _site(screen, shown.t)
@@ -66,15 +66,7 @@ def register(desk: Desk) -> None:
         screen.follow(desk.settings.refresh_s)
 
     register_fleet(desk)
-
-
-def _unknown(desk: Desk, shown: Visit) -> None:
-    with shell.page(desk, shown):
-        ui.html(
-            f'<div class="quiet"><div class="says-big">{shown.t("unknown_site")}</div>'
-            f'<p><a class="chip" href="/">{shown.t("back")}</a></p></div>',
-            sanitize=False,
-        )
+    register_month(desk)
 
 
 def _city(screen: Screen[City], t: Words, search: str) -> None:

@@ -21,13 +21,19 @@ def head(view: SitePage, t: Words) -> str:
         f'<div class="head"><h1>{escape(t.pick(site.name))}</h1>'
         f'<span class="soft">{escape(told)}</span>'
         f'<span class="push chips">{_day(view, before, "‹")}<b>{view.day:%Y-%m-%d}</b>'
-        f"{forward}{today}{_latest(view, t)}</span></div>"
+        f"{forward}{today}{_latest(view, t)}{_paper(view, t)}</span></div>"
     )
 
 
 def _day(view: SitePage, day: date, words: str) -> str:
     link = parts.address(f"/site/{view.site.id}", day=day.isoformat())
     return f'<a class="chip" href="{link}">{words}</a>'
+
+
+def _paper(view: SitePage, t: Words) -> str:
+    """The way to the month's simulated bill and power quality."""
+    link = parts.address(f"/site/{view.site.id}/month", month=f"{view.day:%Y-%m}")
+    return f'<a class="chip" href="{link}">{escape(t("month_page"))}</a>'
 
 
 def _latest(view: SitePage, t: Words) -> str:

@@ -81,3 +81,13 @@ def _brand(shown: Visit) -> str:
 def _switches(shown: Visit) -> str:
     other = parts.address(shown.path, lang=shown.t.other, wall="1" if shown.wall else "")
     return f'<a class="chip" href="{other}">{escape(shown.t("other_language"))}</a>'
+
+
+def unknown_site(desk: Desk, shown: Visit) -> None:
+    """Lay out a page that says there is no such site."""
+    with page(desk, shown):
+        ui.html(
+            f'<div class="quiet"><div class="says-big">{shown.t("unknown_site")}</div>'
+            f'<p><a class="chip" href="/">{shown.t("back")}</a></p></div>',
+            sanitize=False,
+        )

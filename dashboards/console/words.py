@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from dashboards.console.reasons import COLUMNS, REASONS
 from dashboards.console.words_fleet import FLEET_WORDS
 from dashboards.console.words_indices import INDEX_WORDS
+from dashboards.console.words_month import MONTH_WORDS
 
 LANGUAGES = ("zh", "en")
 
 WORDS: dict[str, tuple[str, str]] = {
     **INDEX_WORDS,
+    **MONTH_WORDS,
     "brand": ("用电需求侧监测", "Demand watch"),
     "city": ("全市", "City"),
     "site": ("用电单位", "Site"),

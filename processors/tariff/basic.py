@@ -93,7 +93,10 @@ def _rule(rule: OverContract, threshold: float) -> Known:
 
 
 def _moment(whole: dict[str, object]) -> Known:
-    return Known(f"maximum demand {whole['max_demand_kw']} kW, window to {whole['max_demand_at']}")
+    top, at = whole["max_demand_kw"], whole["max_demand_at"]
+    if top is None:
+        return Known("no maximum demand is known")
+    return Known(f"maximum demand {top:,.2f} kW, window to {at:%Y-%m-%d %H:%M} UTC")
 
 
 def _notes(whole: dict[str, object]) -> tuple[str, ...]:
