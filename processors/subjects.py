@@ -112,7 +112,9 @@ def site_days(
     """
     zones = site_zones(book)
     alone = zones.filter(pl.col("mains") == 1)
-    mains = book.meters.filter(pl.col("is_main") & pl.col("site_id").is_in(alone["meter_id"]))
+    mains = book.meters.filter(
+        pl.col("is_main") & pl.col("site_id").is_in(alone["meter_id"].implode())
+    )
     named = days.join(mains.select("meter_id", "site_id"), on="meter_id")
     mine = named.with_columns(meter_id="site_id").select(*DAY)
     several = zones.filter(pl.col("mains") > 1)
@@ -123,5 +125,7 @@ def site_days(
 def shared(book: Book) -> list[str]:
     """Return the main meters of sites with several: those whose sum needs intervals."""
     many = site_zones(book).filter(pl.col("mains") > 1)
-    mains = book.meters.filter(pl.col("is_main") & pl.col("site_id").is_in(many["meter_id"]))
+    mains = book.meters.filter(
+        pl.col("is_main") & pl.col("site_id").is_in(many["meter_id"].implode())
+    )
     return mains["meter_id"].to_list()
