@@ -33,6 +33,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+	$(BIN)/mypy benchmarks/*.py
 
 # Two at a time: much of the time tests wait for real clocks and sockets. A file stays on one worker.
 test: $(READY)

@@ -18,6 +18,7 @@ import time
 from collections import Counter
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 from collector.clock import Clock
 from collector.health import Health
@@ -56,7 +57,7 @@ class _Gateway(asyncio.Protocol):
         self._seen, self._rest = seen, b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._rest += data

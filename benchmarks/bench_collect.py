@@ -13,7 +13,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import yaml
 
@@ -38,7 +40,7 @@ class _Gateway(asyncio.Protocol):
     """Answers every request at once from one register image."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         profile = load_profiles(ROOT / "config" / "meter-profiles").by_id[PROFILE]
         values = dict.fromkeys(QUANTITIES, 45.0) | {"power_factor": 0.5}
         words = {at: word for (_, at), word in encode(profile, values).items()}
@@ -115,7 +117,10 @@ def _publishing(folder: Path, port: int) -> tuple[float, float]:
 
 
 def _start(
-    folder: Path, upstream: int, collector: dict[str, object], meters: list[dict[str, object]]
+    folder: Path,
+    upstream: int,
+    collector: dict[str, object],
+    meters: Sequence[Mapping[str, object]],
 ) -> tuple["subprocess.Popen[bytes]", int]:
     (folder / "sites").mkdir(parents=True)
     port = free_port()

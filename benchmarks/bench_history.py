@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -74,7 +75,7 @@ def run(meters: int = 10_000) -> dict[str, float]:
         for k in range(96 * days):
             now[0] = T0 + BLOCK * (k + 1)
             frame = block(ids, T0 + BLOCK * k)
-            adds.append(timed(lambda k=k, frame=frame: history.add(k + 1, empty(), frame), 1))
+            adds.append(timed(partial(history.add, k + 1, empty(), frame), 1))
             flushes.append(timed(history.flush, 1))
             if k % 48 == 47:
                 history.maintain(Tidy())

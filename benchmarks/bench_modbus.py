@@ -13,6 +13,7 @@ import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 from pymodbus.client import AsyncModbusTcpClient
 
@@ -44,7 +45,7 @@ class _Gateway(asyncio.Protocol):
     """Answers every request at once with the same words: the reader is what is measured."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         words = encode(_profile(), dict.fromkeys(QUANTITIES, 45.0) | {"power_factor": 0.5})
         self._body = struct.pack(f">BB{REGISTERS}H", 3, 2 * REGISTERS, *words.values())
 

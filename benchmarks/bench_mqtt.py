@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import paho.mqtt.client as paho
@@ -42,7 +43,7 @@ def run() -> dict[str, float]:
         bare.append(_with_broker(lambda port, _: _bare(port, SINGLES)))
         single.append(_with_broker(lambda port, path: _journalled(port, SINGLES, 1, path)))
         for count, found in shared.items():
-            found.append(_with_broker(lambda port, path, n=count: _shared(port, path.parent, n)))
+            found.append(_with_broker(partial(_shared, count)))
         array.append(_with_broker(lambda port, path: _journalled(port, ARRAYS, ROWS, path)))
     return {
         "bare_paho_messages_per_s": statistics.median(bare),
@@ -108,7 +109,7 @@ def _journalled(port: int, messages: int, rows: int, path: Path) -> float:
     return messages * rows / seconds
 
 
-def _shared(port: int, folder: Path, count: int) -> float:
+def _shared(count: int, port: int, journal: Path) -> float:
     """Messages a second into the journals of `count` processes that share a subscription."""
     script = Path(__file__).with_name("mqtt_collector.py")
     told = [0] * count
@@ -118,7 +119,7 @@ def _shared(port: int, folder: Path, count: int) -> float:
             sys.executable,
             str(script),
             str(port),
-            str(folder / f"{n}.sqlite"),
+            str(journal.with_name(f"{n}.sqlite")),
             f"c{n}",
             "g",
         ]

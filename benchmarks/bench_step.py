@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -102,7 +103,7 @@ def _growth() -> dict[str, float]:
         book = book_of(meters)
         batches = list(readings_of(book, 17, 60).iter_slices(200_000))
         rows = meters * 17
-        times = [_timed(lambda b=batches, k=book: _step(b, k)) for _ in range(ROUNDS)]
+        times = [_timed(partial(_step, batches, book)) for _ in range(ROUNDS)]
         cost[meters] = statistics.median(times) / rows
         state = State.empty()
         for batch in batches:

@@ -33,7 +33,7 @@ def places_of(meters: int) -> Places:
         "rated_power_kw": np.full(meters, 500.0),
         "signed": np.zeros(meters, bool),
     }
-    frame = pl.DataFrame(facts).cast(dict(schema))
+    frame = pl.DataFrame(facts).cast(pl.Schema(schema))
     groups = [
         (name, kind, group)
         for n, name in enumerate(sorted(set(site)))
