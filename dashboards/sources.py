@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,31 +13,14 @@ from collector.site import Site
 from processors.activity import Declaration, none
 from processors.book import Book
 from processors.live import Live
+from processors.load_report import Rows
 from processors.policy.load import Packs
 from processors.settings import FleetSettings
 from processors.tariff.desk import Tariffs
 
 
-class HistoryReader(Protocol):
+class HistoryReader(Rows, Protocol):
     """The part of the history the screens use."""
-
-    def intervals(
-        self,
-        start: datetime,
-        end: datetime,
-        meters: Sequence[str] | None = None,
-        as_of: datetime | None = None,
-    ) -> pl.DataFrame:
-        """INTERVAL rows whose start lies in `[start, end)`, latest revision each."""
-
-    def days(
-        self,
-        start: date,
-        end: date,
-        meters: Sequence[str] | None = None,
-        as_of: datetime | None = None,
-    ) -> pl.DataFrame:
-        """DAY rows of local days in `[start, end)`, latest revision each."""
 
     def readings(
         self, start: datetime, end: datetime, meters: Sequence[str] | None = None

@@ -11,10 +11,10 @@ import typer
 from collector.clock import Clock
 from collector.site import Site
 from demandwatch import query
-from demandwatch.app import App
 from demandwatch.datafolder import DataFolderInUseError
 from demandwatch.declaring import Declaring
 from demandwatch.options import Config, fail, loaded
+from demandwatch.reverdicts import keep
 from demandwatch.settings import Configuration
 from demandwatch.table import show
 from processors.bases import year_before
@@ -115,7 +115,9 @@ def judge_(
         period = _period(start, end, span, (day or _today(settings, clock)).date())
         verdicts = _judged(settings, clock, period, as_of)
         if save:
-            _keep(settings, clock, verdicts)
+            keep(settings, clock, verdicts)
+    except DataFolderInUseError as error:
+        fail(f"{error}; verdicts of a running system are kept by itself")
     except (OSError, ValueError) as error:
         fail(error)
     short = _short(verdicts) if format_ is query.Format.TABLE else verdicts
@@ -217,14 +219,3 @@ def chosen_sites(sites: Sequence[Site], wanted: Sequence[str]) -> list[Site]:
     if unknown := sorted(names - {one.id for one in sites}):
         raise ValueError(f"no site {', '.join(unknown)} in the settings")
     return [one for one in sites if not names or one.id in names]
-
-
-def _keep(settings: Configuration, clock: Clock, verdicts: pl.DataFrame) -> None:
-    try:
-        app = App(settings, clock, console=False)
-    except DataFolderInUseError as error:
-        fail(f"{error}; verdicts of a running system are kept by itself")
-    try:
-        app.history.add_verdicts(verdicts)
-    finally:
-        app.stop()

@@ -14,13 +14,12 @@ from collector.clock import Clock
 from collector.journal import Journal, JournalError
 from collector.sources.files import CHUNK_ROWS
 from demandwatch import query
-from demandwatch.app import App
 from demandwatch.commands_import import bar, work_up
 from demandwatch.commands_policy import chosen_sites
 from demandwatch.datafolder import DataFolderInUseError, in_force
 from demandwatch.options import Config, fail, loaded
 from demandwatch.recomputing import PUBLISHED, Job, RecomputeError, preview
-from demandwatch.reverdicts import Reverdict
+from demandwatch.reverdicts import Reverdict, keep
 from demandwatch.settings import Configuration
 from processors.history.editbook import EditBook
 from processors.recompute import changes, spans_of
@@ -147,15 +146,10 @@ def _keep_verdicts(config: Configuration, clock: Clock, found: Reverdict) -> Non
     if found.changed.is_empty():
         return
     try:
-        app = App(config, clock, console=False)
+        keep(config, clock, found.verdicts)
     except DataFolderInUseError:
         _say("the running system judges its own period anew within the hour; for others, stop it"
              " and publish again, or use `policy judge --save`")  # fmt: skip
-        return
-    try:
-        app.history.add_verdicts(found.verdicts)
-    finally:
-        app.stop()
 
 
 def _say(text: str, *, quiet: bool = False) -> None:

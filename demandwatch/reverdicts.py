@@ -8,6 +8,7 @@ import polars as pl
 
 from collector.clock import Clock
 from collector.site import Site
+from demandwatch.app import App
 from demandwatch.declaring import Declaring
 from demandwatch.recomputing import Job, correction
 from demandwatch.settings import Configuration
@@ -72,3 +73,16 @@ def _judged(
     ).filter(pl.col("meter_id").is_in(meters))
     rules = config.settings.processors.verdicts
     return judge(days, sites, config.packs, period, rules, now)
+
+
+def keep(config: Configuration, clock: Clock, verdicts: pl.DataFrame) -> None:
+    """Keep verdicts in history, as revisions of those kept.
+
+    Raises:
+        DataFolderInUseError: a running system holds the folder, and keeps its own.
+    """
+    app = App(config, clock, console=False)
+    try:
+        app.history.add_verdicts(verdicts)
+    finally:
+        app.stop()
