@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 from program import Program
+from waiting import until
 
 from collector.clock import Clock
 from collector.journal import Journal
@@ -138,3 +139,21 @@ def test_a_corrected_ratio_is_previewed_published_and_known_as_of_then(program):
     last = json.loads(kept)[-1]
     assert (last["energy_kwh"], last["denominator"]) == (15360.0, 2000.0)
     assert json.loads(recompute(program, "--jobs", 1)) == [], "nothing is left to change"
+
+
+def test_beside_a_running_system_that_system_issues_it(program):
+    program.sites = [shop(40)]
+    program.write()
+    running = program.start()
+    try:
+        before = past(program)
+        (first, _) = json.loads(recompute(program))
+        assert first["energy_after_kwh"] == 7680.0
+        assert past(program).equals(before), "a preview issues nothing"
+        recompute(program, "--publish", "--by", "王工", "--why", "CT was 200/5")
+        anew = pytest.approx([40.0] * 2 * 192)
+        until(lambda: past(program)["energy_kwh"].to_list() == anew, 60, "the revisions on disk")
+        days = program.call("query", "days", "-c", program.config, "--format", "json")
+        assert {one["energy_kwh"] for one in json.loads(days)} == {3840.0}
+    finally:
+        program.stop(running)
