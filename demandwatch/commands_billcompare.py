@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -28,6 +28,8 @@ from processors.tariff.desk import Tariffs
 from processors.tariff.lines import LINES
 
 SETTINGS = "demandwatch.yaml"
+BILLED = {"tariff", "power_factor", "surcharge"}
+"""The kinds of packs a bill rests on."""
 _SHOWN = (
     "site_id", "month", "before_yuan", "after_yuan", "difference_yuan", "known_difference_yuan",
     "changed", "reason_before", "reason_after",
@@ -85,7 +87,7 @@ def bill_compare(
         shown, columns = (changed, _LINES_SHOWN) if lines else (totals, _SHOWN)
         if format_ is query.Format.TABLE and out is None:
             _summary(totals)
-            shown = shown.select(columns)
+            shown = _telling(shown.select(columns))
         query.write(shown, format_, out)
     except (OSError, ValueError) as error:
         fail(error)
@@ -98,6 +100,8 @@ def _other(settings: Configuration, path: Path) -> tuple[Tariffs, tuple[Site, ..
         fail(f"{file} is not there: name other settings or a file of packs")
     data = load_yaml(file).data
     if isinstance(data, dict) and ("kind" in data or "packs" in data):
+        if not _kinds(data) & BILLED:
+            fail(f"{file} holds no pack a bill rests on ({', '.join(sorted(BILLED))})")
         mine = tariffs_of(settings)
         packs, faults = laid_over(mine.packs, file)
         if faults:
@@ -105,6 +109,12 @@ def _other(settings: Configuration, path: Path) -> tuple[Tariffs, tuple[Site, ..
         return Tariffs(packs, mine.settings, mine.surcharge, mine.calendar), settings.sites
     config = loaded(file)
     return tariffs_of(config), config.sites
+
+
+def _kinds(data: dict[str, Any]) -> set[object]:
+    packs = data.get("packs")
+    every = packs if isinstance(packs, list) else [data]
+    return {one.get("kind") for one in every if isinstance(one, dict)}
 
 
 def _months(start: datetime | None, end: datetime | None, settings: Configuration) -> list[date]:
@@ -182,6 +192,15 @@ def _bills(
 def _each(named: list[str], months: list[date]) -> Iterable[tuple[str, date]]:
     every = [(name, month) for month in months for name in named]
     return track(every, "bills", console=Console(stderr=True), transient=True)
+
+
+def _telling(rows: pl.DataFrame) -> pl.DataFrame:
+    """Leave out columns that say nothing here, so that the others fit a terminal."""
+    empty = {"reason_before", "reason_after", "period"} & set(rows.columns)
+    silent: list[str] = [name for name in empty if rows[name].null_count() == rows.height]
+    if "known_difference_yuan" in rows.columns and rows["difference_yuan"].null_count() == 0:
+        silent.append("known_difference_yuan")
+    return rows.drop(silent)
 
 
 def _summary(totals: pl.DataFrame) -> None:

@@ -11,8 +11,8 @@ from processors.tariff.report import shares_of
 _INDICES = """subject_id day energy_kwh max_demand_kw max_demand_at load_factor peak_valley_ratio
 utilisation_h coverage reason"""
 _TYPICAL = "subject_id day day_type clock mean_kw min_kw max_kw blocks reason"
-_SHARES = """subject_id day tariff_period energy_kwh share max_block_demand_kw coverage
-estimated_share reason heat_unknown_days"""
+_SHARES = """subject_id day tariff_period energy_kwh share coverage reason
+heat_unknown_days"""
 _QUALITY = "meter_id day quantity mean min max qualified_share standard readings coverage reason"
 
 TO_PEOPLE: dict[str, tuple[str, ...]] = {

@@ -72,6 +72,12 @@ def test_a_table_sums_up_and_says_that_it_is_a_simulation(bureau, tmp_path):
     assert "simulated (测算): 1 of 1 bills change" in done.stdout
 
 
+def test_a_file_of_packs_no_bill_rests_on_is_refused(bureau):
+    done = run(bureau, ROOT / "config/policy/product-quotas-gb.yaml", "--from", "2026-06")
+    assert done.exit_code == 1
+    assert "holds no pack a bill rests on" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("change", "words", "said"),
     [
