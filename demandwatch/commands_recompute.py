@@ -51,7 +51,7 @@ def recompute_(
 
     After a register map or a ratio was corrected: readings whose words were kept (`keep_raw: true`)
     are decoded anew. After limits, changes of meters or edits: blocks follow. After a guide or a
-    quota: kept verdicts are judged anew. Bills follow their tariff by themselves.
+    quota: kept verdicts are judged anew. Bills follow their tariff by themselves: `bill-compare`.
 
         demandwatch recompute -c demandwatch.yaml --from 2026-10-01 --to 2026-11-01
 
