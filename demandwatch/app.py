@@ -29,6 +29,7 @@ from demandwatch.declaring import Declaring
 from demandwatch.declaring_mqtt import TopicActs
 from demandwatch.evidence_sources import evidence_sources
 from demandwatch.fleetcare import FleetCare
+from demandwatch.handover import Handover
 from demandwatch.readers import Reader, problems, readers
 from demandwatch.settings import Configuration, tariffs_of
 from demandwatch.supervise import Supervisor
@@ -107,6 +108,9 @@ class App:
             self.supervisor.start("watch", self.watch.run)
             self.supervisor.start("upkeep", self._maintain)
             self.supervisor.start("anomalies", self._look)
+            self.supervisor.start(
+                "handover", Handover(self.config.data, self.history.add_verdicts).run
+            )
             self.care.start(self.supervisor, self.history, self.engine)
             self._start_sinks()
             self.couriers.start()

@@ -11,7 +11,6 @@ import typer
 from collector.clock import Clock
 from collector.site import Site
 from demandwatch import query
-from demandwatch.datafolder import DataFolderInUseError
 from demandwatch.declaring import Declaring
 from demandwatch.options import Config, fail, loaded
 from demandwatch.reverdicts import keep
@@ -114,10 +113,8 @@ def judge_(
     try:
         period = _period(start, end, span, (day or _today(settings, clock)).date())
         verdicts = _judged(settings, clock, period, as_of)
-        if save:
-            keep(settings, clock, verdicts)
-    except DataFolderInUseError as error:
-        fail(f"{error}; verdicts of a running system are kept by itself")
+        if save and not keep(settings, clock, verdicts):
+            typer.echo("verdicts handed to the running system", err=True)
     except (OSError, ValueError) as error:
         fail(error)
     short = _short(verdicts) if format_ is query.Format.TABLE else verdicts

@@ -16,7 +16,7 @@ from collector.sources.files import CHUNK_ROWS
 from demandwatch import query
 from demandwatch.commands_import import bar, work_up
 from demandwatch.commands_policy import chosen_sites
-from demandwatch.datafolder import DataFolderInUseError, in_force
+from demandwatch.datafolder import in_force
 from demandwatch.options import Config, fail, loaded
 from demandwatch.recomputing import PUBLISHED, Job, RecomputeError, preview
 from demandwatch.reverdicts import Reverdict, keep
@@ -143,13 +143,8 @@ def _publish(job: Job, config: Configuration, found: Reverdict, by: str, why: st
 
 
 def _keep_verdicts(config: Configuration, clock: Clock, found: Reverdict) -> None:
-    if found.changed.is_empty():
-        return
-    try:
-        keep(config, clock, found.verdicts)
-    except DataFolderInUseError:
-        _say("the running system judges its own period anew within the hour; for others, stop it"
-             " and publish again, or use `policy judge --save`")  # fmt: skip
+    if found.changed.height and not keep(config, clock, found.verdicts):
+        _say("verdicts handed to the running system")
 
 
 def _say(text: str, *, quiet: bool = False) -> None:

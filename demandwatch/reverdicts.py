@@ -9,7 +9,9 @@ import polars as pl
 from collector.clock import Clock
 from collector.site import Site
 from demandwatch.app import App
+from demandwatch.datafolder import DataFolderInUseError
 from demandwatch.declaring import Declaring
+from demandwatch.handover import hand_over
 from demandwatch.recomputing import Job, correction
 from demandwatch.settings import Configuration
 from processors import verdict
@@ -75,14 +77,22 @@ def _judged(
     return judge(days, sites, config.packs, period, rules, now)
 
 
-def keep(config: Configuration, clock: Clock, verdicts: pl.DataFrame) -> None:
+def keep(config: Configuration, clock: Clock, verdicts: pl.DataFrame) -> bool:
     """Keep verdicts in history, as revisions of those kept.
 
+    Returns:
+        Whether they are kept; False: handed to the running system, which keeps them in seconds.
+
     Raises:
-        DataFolderInUseError: a running system holds the folder, and keeps its own.
+        OSError: they cannot be written.
     """
-    app = App(config, clock, console=False)
+    try:
+        app = App(config, clock, console=False)
+    except DataFolderInUseError:
+        hand_over(config.data, verdicts)
+        return False
     try:
         app.history.add_verdicts(verdicts)
     finally:
         app.stop()
+    return True

@@ -94,6 +94,13 @@ def recompute(program, *words, **how):
     return program.call(*call, **how)
 
 
+def verdict_of(program):
+    """Return the verdict last kept of the two days."""
+    history = History.open_readonly(program.folder / "var/history", load(program.config).book)
+    kept = history.verdicts().filter(period_start=START.date() + timedelta(days=1))
+    return kept.row(-1, named=True)
+
+
 def parts(program):
     """Return the preview's parts and when each was computed."""
     (folder,) = (program.folder / "var/recompute").iterdir()
@@ -135,13 +142,16 @@ def test_a_corrected_ratio_is_previewed_published_and_known_as_of_then(program):
         acts = book.acts()
         assert (acts["meter_id"].to_list(), set(acts["by"])) == (["n-1", "n-2"], {"王工"})
         assert book.applied() == book.last()
-    kept = program.call("query", "verdicts", "-c", program.config, "--format", "json")
-    last = json.loads(kept)[-1]
+    last = verdict_of(program)
     assert (last["energy_kwh"], last["denominator"]) == (15360.0, 2000.0)
     assert json.loads(recompute(program, "--jobs", 1)) == [], "nothing is left to change"
 
 
 def test_beside_a_running_system_that_system_issues_it(program):
+    area = ["--site", "north", "--activity", "floor_area_m2", "--value", 2000, "--unit", "m2"]
+    area += ["--from", "2026-01-01", "--by", "owner"]
+    program.call("declare", "set", *area, "-c", program.config)
+    program.call("policy", "judge", "-c", program.config, *DAYS, "--save")
     program.sites = [shop(40)]
     program.write()
     running = program.start()
@@ -155,5 +165,6 @@ def test_beside_a_running_system_that_system_issues_it(program):
         until(lambda: past(program)["energy_kwh"].to_list() == anew, 60, "the revisions on disk")
         days = program.call("query", "days", "-c", program.config, "--format", "json")
         assert {one["energy_kwh"] for one in json.loads(days)} == {3840.0}
+        until(lambda: verdict_of(program)["energy_kwh"] == 15360.0, 30, "the verdict anew")
     finally:
         program.stop(running)
