@@ -57,6 +57,7 @@ class Why(StrEnum):
     NO_POWER = "no_power"
     NO_VOLTAGE = "no_voltage"
     NO_CURRENT = "no_current"
+    NO_POWER_FACTOR = "no_power_factor"
     TOO_LITTLE = "too_little"
     """There is some of all it needs, but not together or not enough."""
 
@@ -103,10 +104,15 @@ def _signals(
         yield spans, anomalies_level.gap(bound)
     days = material.days.join(material.facts, on="meter_id", how="semi")
     levels = anomalies_level.levels(days, material.least_coverage)
-    if bound := held.get(Kind.SUDDEN_DROP):
-        yield levels, anomalies_level.drop(bound)
-    if bound := held.get(Kind.ZERO_USE):
-        yield levels, anomalies_level.zero(bound)
+    of_days = {
+        Kind.SUDDEN_DROP: anomalies_level.drop,
+        Kind.SUDDEN_RISE: anomalies_level.rise,
+        Kind.RATIO_JUMP: anomalies_level.jump,
+        Kind.ZERO_USE: anomalies_level.zero,
+    }
+    for kind, make in of_days.items():
+        if bound := held.get(kind):
+            yield levels, make(bound)
 
 
 def _finished(kind: Kind, found: pl.DataFrame) -> pl.DataFrame:
@@ -191,6 +197,7 @@ def _held(rows: pl.DataFrame, material: Material) -> pl.DataFrame:
         any_of("voltage", "v").alias("has_voltage"),
         any_of("current", "a").alias("has_current"),
         (pl.col("power_kw").is_not_null().any() | any_of("power", "kw")).alias("has_power"),
+        pl.col("factor").is_not_null().any().alias("has_factor"),
         pl.col("energy_import_kwh").is_not_null().any().alias("has_register"),
     )
     above = anomalies_level.whose(material.above.unique(), material.mains)
@@ -214,9 +221,11 @@ _MISSING: dict[Why, pl.Expr] = {
     Why.NO_POWER: ~pl.col("has_power"),
     Why.NO_VOLTAGE: ~pl.col("has_voltage"),
     Why.NO_CURRENT: ~pl.col("has_current"),
+    Why.NO_POWER_FACTOR: ~pl.col("has_factor"),
 }
 _PHASES = (Why.NO_NOMINAL_VOLTAGE, Why.NO_BASIC_CURRENT, Why.NO_READINGS, Why.NO_VOLTAGE,
            Why.NO_CURRENT)  # fmt: skip
+_VOLTS = (Why.NO_NOMINAL_VOLTAGE, Why.NO_READINGS, Why.NO_VOLTAGE)
 _UNBALANCE = (Why.SINGLE_PHASE, Why.THREE_WIRE)
 _NEEDS: dict[Kind, tuple[Why, ...]] = {
     Kind.REGISTER_DECREASE: (Why.NO_READINGS, Why.NO_REGISTER),
@@ -224,18 +233,25 @@ _NEEDS: dict[Kind, tuple[Why, ...]] = {
     Kind.REGISTER_FLY: (Why.NO_RATED_POWER, Why.NO_READINGS, Why.NO_REGISTER),
     Kind.ENERGY_DEVIATION: (Why.NO_RATED_POWER, Why.NO_READINGS, Why.NO_REGISTER),
     Kind.LOSS_OF_VOLTAGE: _PHASES,
+    Kind.UNDERVOLTAGE: _VOLTS,
+    Kind.OVERVOLTAGE: _VOLTS,
     Kind.PHASE_FAILURE: (Why.SINGLE_PHASE, *_PHASES),
     Kind.LOSS_OF_CURRENT: (Why.SINGLE_PHASE, *_PHASES),
-    Kind.REVERSE_POWER: (Why.TWO_WAY, Why.NO_BASIC_POWER, Why.NO_READINGS, Why.NO_POWER),
-    Kind.VOLTAGE_UNBALANCE: (
-        *_UNBALANCE, Why.NO_NOMINAL_VOLTAGE, Why.NO_READINGS, Why.NO_VOLTAGE,
+    Kind.OVERCURRENT: (
+        Why.NO_NOMINAL_VOLTAGE, Why.NO_RATED_POWER, Why.NO_READINGS, Why.NO_CURRENT,
     ),
+    Kind.OVERLOAD: (Why.NO_RATED_POWER, Why.NO_READINGS, Why.NO_POWER),
+    Kind.LOW_POWER_FACTOR: (Why.NO_BASIC_POWER, Why.NO_READINGS, Why.NO_POWER_FACTOR),
+    Kind.REVERSE_POWER: (Why.TWO_WAY, Why.NO_BASIC_POWER, Why.NO_READINGS, Why.NO_POWER),
+    Kind.VOLTAGE_UNBALANCE: (*_UNBALANCE, *_VOLTS),
     Kind.CURRENT_UNBALANCE: (*_UNBALANCE, Why.NO_BASIC_CURRENT, Why.NO_READINGS, Why.NO_CURRENT),
     Kind.SEVERE_CURRENT_UNBALANCE: (
         *_UNBALANCE, Why.NO_BASIC_CURRENT, Why.NO_READINGS, Why.NO_CURRENT,
     ),
     Kind.PARENT_CHILD_GAP: (Why.NO_SUB_METERS,),
     Kind.SUDDEN_DROP: (),
+    Kind.SUDDEN_RISE: (),
+    Kind.RATIO_JUMP: (),
     Kind.ZERO_USE: (),
 }  # fmt: skip
 

@@ -1,11 +1,13 @@
-"""Loss of voltage and current, reverse power, unbalance: signals over readings; pure.
+"""Signals over readings of voltage, current and power; pure.
 
-After the meter events of DL/T 698.45 (3000, 3003, 3004, 3007, 301D, 301E, 302D), domain.md section
-6. A meter sees each instant and waits 60 s; we see readings, so a condition must show in readings
-that lie at least that far apart.
+After the meter events of DL/T 698.45 (3000-3005, 3007, 3008, 301D, 301E, 302D, 303B), domain.md
+section 6. A meter sees each instant and waits 60 s; we see readings, so a condition must show in
+readings that lie at least that far apart.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
 
 import polars as pl
 
@@ -23,37 +25,77 @@ def electric(bounds: Mapping[Kind, Bound]) -> Iterator[Signal]:
     """Yield the signals of the kinds that have a bound."""
     make = {
         Kind.LOSS_OF_VOLTAGE: _loss_of_voltage,
+        Kind.UNDERVOLTAGE: _undervoltage,
+        Kind.OVERVOLTAGE: _overvoltage,
         Kind.PHASE_FAILURE: _phase_failure,
         Kind.LOSS_OF_CURRENT: _loss_of_current,
+        Kind.OVERCURRENT: _overcurrent,
         Kind.REVERSE_POWER: _reverse_power,
+        Kind.OVERLOAD: _overload,
         Kind.VOLTAGE_UNBALANCE: _voltage_unbalance,
         Kind.CURRENT_UNBALANCE: _current_unbalance,
         Kind.SEVERE_CURRENT_UNBALANCE: _current_unbalance,
+        Kind.LOW_POWER_FACTOR: _low_power_factor,
     }
     for kind, signals in make.items():
         if kind in bounds:
             yield from signals(bounds[kind])
 
 
-def _u(phase: str) -> pl.Expr:
-    return pl.col(f"voltage_{phase}_v") / pl.col("nominal_v")
+class _Measured(NamedTuple):
+    """A quantity as a share of what it is rated by."""
+
+    column: str
+    """`{}` stands for the phase."""
+    base: str
+    unit: str
+    measure: str
+
+    def name(self, phase: str) -> str:
+        return self.column.format(phase).replace("__", "_")
+
+    def share(self, phase: str) -> pl.Expr:
+        value = pl.col(self.name(phase))
+        return (value.abs() if self.measure == "A" else value) / pl.col(self.base)
+
+    def signal(self, bound: Bound, phase: str, on: pl.Expr, threshold: pl.Expr) -> Signal:
+        """Return the signal of a phase that begins with `on`; the greatest share is the worst."""
+        return Signal(
+            kind=bound.kind,
+            phase=phase,
+            needs=(self.base, self.name(phase)),
+            on=on,
+            value=self.share(phase),
+            observed=pl.col(self.name(phase)),
+            reference=pl.col(self.base),
+            threshold=threshold,
+            unit=self.unit,
+            measure=self.measure,
+            applies=_judged(phase),
+            delay_s=bound["delay_s"],
+            basis=None if self.measure == "V" else "basis",
+        )
 
 
-def _i(phase: str) -> pl.Expr:
-    return pl.col(f"current_{phase}_a").abs() / pl.col("basic_a")
+_VOLTAGE = _Measured("voltage_{}_v", "nominal_v", "Un", "V")
+_CURRENT = _Measured("current_{}_a", "basic_a", "Ib", "A")
+_OF_MOST = _Measured("current_{}_a", "max_a", "Imax", "A")
+_POWER = _Measured("power_{}_kw", "phase_kw", "Pb", "kW")
+_OF_RATED = _Measured("power_{}_kw", "max_kw", "Pmax", "kW")
+_u, _i = _VOLTAGE.share, _CURRENT.share
 
 
-def _under(share: pl.Expr, limit: float) -> pl.Expr:
+def _under(share: pl.Expr, limit: pl.Expr) -> pl.Expr:
     return share < limit - _EPS
 
 
-def _over(share: pl.Expr, limit: float) -> pl.Expr:
+def _over(share: pl.Expr, limit: pl.Expr) -> pl.Expr:
     return share > limit + _EPS
 
 
 def _judged(phase: str) -> pl.Expr:
     """Return whether a phase exists and is metered by itself."""
-    return {"a": pl.lit(value=True), "b": _STAR, "c": _THREE}[phase]
+    return {"": pl.lit(value=True), "a": pl.lit(value=True), "b": _STAR, "c": _THREE}[phase]
 
 
 def _others(phase: str) -> str:
@@ -66,7 +108,7 @@ def _greatest(phases: str, share: Callable[[str], pl.Expr]) -> pl.Expr:
 
 
 def _volts_amps(phase: str) -> tuple[str, ...]:
-    return ("nominal_v", "basic_a", f"voltage_{phase}_v", f"current_{phase}_a")
+    return ("nominal_v", "basic_a", _VOLTAGE.name(phase), _CURRENT.name(phase))
 
 
 def _loss_of_voltage(bound: Bound) -> Iterator[Signal]:
@@ -75,23 +117,29 @@ def _loss_of_voltage(bound: Bound) -> Iterator[Signal]:
         _greatest(ALL, _i), bound["i_above"]
     )
     for phase in ALL:
-        yield Signal(
-            kind=bound.kind,
-            phase=phase,
+        on = _under(_u(phase), bound["u_below"]) & _over(_i(phase), bound["i_above"])
+        yield replace(
+            _VOLTAGE.signal(bound, phase, on, bound["u_below"]),
             needs=_volts_amps(phase),
-            on=_under(_u(phase), bound["u_below"]) & _over(_i(phase), bound["i_above"]),
             off=_over(_u(phase), bound["u_clear"]) | gone,
-            value=_u(phase),
-            observed=pl.col(f"voltage_{phase}_v"),
-            reference=pl.col("nominal_v"),
-            threshold=bound["u_below"],
-            unit="Un",
-            measure="V",
-            applies=_judged(phase),
             greatest=False,
-            delay_s=bound["delay_s"],
             basis="basis",
         )
+
+
+def _undervoltage(bound: Bound) -> Iterator[Signal]:
+    """欠压: a phase's voltage is too low; with all phases gone the supply is lost."""
+    alive = ~_under(_greatest(ALL, _u), bound["u_least"])
+    for phase in ALL:
+        on = _under(_u(phase), bound["u_below"]) & alive
+        yield replace(_VOLTAGE.signal(bound, phase, on, bound["u_below"]), greatest=False)
+
+
+def _overvoltage(bound: Bound) -> Iterator[Signal]:
+    """过压: a phase's voltage is too high."""
+    for phase in ALL:
+        on = _over(_u(phase), bound["u_above"])
+        yield _VOLTAGE.signal(bound, phase, on, bound["u_above"])
 
 
 def _phase_failure(bound: Bound) -> Iterator[Signal]:
@@ -99,20 +147,12 @@ def _phase_failure(bound: Bound) -> Iterator[Signal]:
     for phase in ALL:
         alive = ~_under(_greatest(_others(phase), _u), bound["u_below"])
         low = _under(_u(phase), bound["u_below"]) & _under(_i(phase), bound["i_below"])
-        yield Signal(
-            kind=bound.kind,
-            phase=phase,
+        on = (low & alive).fill_null(value=False)
+        yield replace(
+            _VOLTAGE.signal(bound, phase, on, bound["u_below"]),
             needs=_volts_amps(phase),
-            on=(low & alive).fill_null(value=False),
-            value=_u(phase),
-            observed=pl.col(f"voltage_{phase}_v"),
-            reference=pl.col("nominal_v"),
-            threshold=bound["u_below"],
-            unit="Un",
-            measure="V",
             applies=_judged(phase) & _THREE,
             greatest=False,
-            delay_s=bound["delay_s"],
             basis="basis",
         )
 
@@ -122,24 +162,23 @@ def _loss_of_current(bound: Bound) -> Iterator[Signal]:
     for phase in ALL:
         loaded = _over(_greatest(_others(phase), _i), bound["i_clear"])
         dead = _over(_u(phase), bound["u_above"]) & _under(_i(phase), bound["i_below"])
-        yield Signal(
-            kind=bound.kind,
-            phase=phase,
+        on = (dead & loaded).fill_null(value=False)
+        yield replace(
+            _CURRENT.signal(bound, phase, on, bound["i_below"]),
             needs=_volts_amps(phase),
-            on=(dead & loaded).fill_null(value=False),
             # no other phase loaded: nothing can be said, and the episode ends
             off=_over(_i(phase), bound["i_clear"]) | ~loaded.fill_null(value=False),
-            value=_i(phase),
-            observed=pl.col(f"current_{phase}_a"),
-            reference=pl.col("basic_a"),
-            threshold=bound["i_below"],
-            unit="Ib",
-            measure="A",
             applies=_judged(phase) & _THREE,
             greatest=False,
-            delay_s=bound["delay_s"],
-            basis="basis",
         )
+
+
+def _overcurrent(bound: Bound) -> Iterator[Signal]:
+    """过流: a phase carries more than the greatest current of the connection allows."""
+    for phase in ALL:
+        on = _over(_OF_MOST.share(phase), bound["i_above"])
+        signal = _OF_MOST.signal(bound, phase, on, bound["i_above"])
+        yield replace(signal, basis="max_basis")
 
 
 def _reverse_power(bound: Bound) -> Iterator[Signal]:
@@ -149,55 +188,67 @@ def _reverse_power(bound: Bound) -> Iterator[Signal]:
     factor.
     """
     for phase in ("", *ALL):
-        column = f"power_{phase}_kw" if phase else "power_kw"
-        share = pl.col(column) / pl.col("phase_kw")
-        yield Signal(
-            kind=bound.kind,
-            phase=phase,
-            needs=("phase_kw", column),
-            on=_under(share, -bound["p_reverse"]),
-            value=share,
-            observed=pl.col(column),
-            reference=pl.col("phase_kw"),
-            threshold=-bound["p_reverse"],
-            unit="Pb",
-            measure="kW",
+        on = _under(_POWER.share(phase), -bound["p_reverse"])
+        yield replace(
+            _POWER.signal(bound, phase, on, -bound["p_reverse"]),
             applies=pl.col("one_way") & (_STAR if phase else pl.lit(value=True)),
             greatest=False,
-            delay_s=bound["delay_s"],
-            basis="basis",
         )
 
 
+def _overload(bound: Bound) -> Iterator[Signal]:
+    """过载: more power than the connection can carry, in all or in a phase."""
+    whole = _OF_RATED._replace(base="rated_kw")
+    for phase in ("", *ALL):
+        of = _OF_RATED if phase else whole
+        on = _over(of.share(phase), bound["p_above"])
+        signal = of.signal(bound, phase, on, bound["p_above"])
+        applies = _STAR if phase else pl.lit(value=True)
+        yield replace(signal, applies=applies, basis="max_basis")
+
+
 def _voltage_unbalance(bound: Bound) -> Iterator[Signal]:
-    names = tuple(f"voltage_{phase}_v" for phase in ALL)
-    yield _unbalance(bound, names, "nominal_v", bound["u_least"], "V")
+    yield _unbalance(bound, _VOLTAGE, bound["u_least"])
 
 
 def _current_unbalance(bound: Bound) -> Iterator[Signal]:
-    names = tuple(f"current_{phase}_a" for phase in ALL)
-    yield _unbalance(bound, names, "basic_a", bound["i_least"], "A")
+    yield _unbalance(bound, _CURRENT, bound["i_least"])
 
 
-def _unbalance(
-    bound: Bound, names: tuple[str, ...], rated: str, least: float, measure: str
-) -> Signal:
+def _unbalance(bound: Bound, of: _Measured, least: pl.Expr) -> Signal:
     """不平衡率 = (max - min) / max of the phases, while the greatest is at least `least`."""
-    top = pl.max_horizontal(*(pl.col(name).abs() for name in names))
-    spread = top - pl.min_horizontal(*(pl.col(name).abs() for name in names))
+    values = [pl.col(of.name(phase)).abs() for phase in ALL]
+    top = pl.max_horizontal(*values)
+    spread = top - pl.min_horizontal(*values)
     rate = pl.when(top > 0).then(spread / top).otherwise(0.0)
-    return Signal(
-        kind=bound.kind,
-        phase="",
-        needs=(rated, *names),
-        on=_over(rate, bound["rate"]) & ~_under(top / pl.col(rated), least),
+    on = _over(rate, bound["rate"]) & ~_under(top / pl.col(of.base), least)
+    return replace(
+        of.signal(bound, "", on, bound["rate"]),
+        needs=(of.base, *(of.name(phase) for phase in ALL)),
         value=rate,
         observed=spread,
         reference=top,
-        threshold=bound["rate"],
         unit="1",
-        measure=measure,
         applies=_STAR,
+    )
+
+
+def _low_power_factor(bound: Bound) -> Iterator[Signal]:
+    """功率因数超下限: under load; a phase wired to another one's current shows so too."""
+    factor, load = pl.col("factor"), pl.col("apparent_kva")
+    loaded = ~_under(load / pl.col("basic_kw"), bound["s_least"])
+    yield Signal(
+        kind=bound.kind,
+        phase="",
+        needs=("basic_kw", "factor", "apparent_kva"),
+        on=_under(factor, bound["factor"]) & loaded,
+        value=factor,
+        observed=factor * load,
+        reference=load,
+        threshold=bound["factor"],
+        unit="1",
+        measure="kW",
+        greatest=False,
         delay_s=bound["delay_s"],
-        basis="basis" if measure == "A" else None,
+        basis="basis",
     )

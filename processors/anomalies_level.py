@@ -1,8 +1,9 @@
-"""Parent-child gap, sudden drop, zero use: signals over local days; pure.
+"""Parent-child gap, changes of level, zero use: signals over local days; pure.
 
 `analytic_rules` of the reference data: this product's own, no standard's.
 """
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -20,6 +21,8 @@ HISTORY_DAYS = WEEK * (WEEKS_BEFORE + 1)
 _PAUSE_S = 2 * 3600.0
 """Days follow one another; a missing one parts episodes."""
 
+_TOLD = ("week_kwh", "before_kwh", "least_ratio", "most_ratio", "median_kwh")
+
 Floats = npt.NDArray[np.float64]
 
 
@@ -32,20 +35,18 @@ def levels(days: pl.DataFrame, least_coverage: float) -> pl.DataFrame:
 
     Returns:
         `week_kwh` mean of a day and the six before; `before_kwh` mean of the same weekdays of the
-        four weeks before these; `median_kwh` of the 30 days before the run of zeros the day belongs
-        to (before itself, if it is none). Null where too little is known.
+        four weeks before these; `least_ratio` and `most_ratio` of these seven days, each to its own
+        weekday before; `median_kwh` of the 30 days before the run of zeros the day belongs to
+        (before itself, if it is none). Null where too little is known.
     """
     known = pl.when(pl.col("coverage") >= least_coverage - 1e-9).then("energy_kwh")
     rows = days.select("meter_id", "day", pl.col("start").alias("at"), "end", known.alias("kwh"))
     rows = rows.sort("meter_id", "day").with_columns(gap_s=pl.lit(_PAUSE_S))
     if rows.is_empty():
-        absent = {n: pl.lit(None, pl.Float64()) for n in ("week_kwh", "before_kwh", "median_kwh")}
-        return rows.with_columns(**absent)
+        return rows.with_columns(pl.lit(None, pl.Float64()).alias(name) for name in _TOLD)
     code, place, grid = _grid(rows)
-    week, before = _means(grid)
-    median = _medians(grid)
-    found = {"week_kwh": week, "before_kwh": before, "median_kwh": median}
-    told = [pl.Series(name, one[code, place]).fill_nan(None) for name, one in found.items()]
+    found = zip(_TOLD, (*_means(grid), _medians(grid)), strict=True)
+    told = [pl.Series(name, one[code, place]).fill_nan(None) for name, one in found]
     return rows.with_columns(told)
 
 
@@ -67,13 +68,16 @@ def _back(grid: Floats, days: int) -> Floats:
     return moved
 
 
-def _means(grid: Floats) -> tuple[Floats, Floats]:
+def _means(grid: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     weeks = np.stack([_back(grid, WEEK * n) for n in range(1, WEEKS_BEFORE + 1)])
     count = (~np.isnan(weeks)).sum(axis=0)
     total = np.nansum(weeks, axis=0)
     same = np.where(count >= LEAST_WEEKS, total / np.maximum(count, 1), np.nan)
-    week = np.mean([_back(grid, n) for n in range(WEEK)], axis=0)
-    return week, np.mean([_back(same, n) for n in range(WEEK)], axis=0)
+    kwh = np.stack([_back(grid, n) for n in range(WEEK)])
+    usual = np.stack([_back(same, n) for n in range(WEEK)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = kwh / usual
+    return kwh.mean(axis=0), usual.mean(axis=0), ratio.min(axis=0), ratio.max(axis=0)
 
 
 def _medians(grid: Floats) -> Floats:
@@ -90,21 +94,52 @@ def _medians(grid: Floats) -> Floats:
     return found
 
 
+_WEEK, _BEFORE = pl.col("week_kwh"), pl.col("before_kwh")
+
+
 def drop(bound: Bound) -> Signal:
     """用电量突降: the mean of a week is far below that of the same weekdays before."""
-    week, before = pl.col("week_kwh"), pl.col("before_kwh")
+    below = bound["share"] * _BEFORE > _WEEK
+    return replace(_level(bound, below, bound["share"]), greatest=False)
+
+
+def rise(bound: Bound) -> Signal:
+    """用电量突增: the mean of a week is far above that of the same weekdays before."""
+    return _level(bound, bound["share"] * _BEFORE < _WEEK, bound["share"])
+
+
+def _level(bound: Bound, on: pl.Expr, threshold: pl.Expr) -> Signal:
     return Signal(
         kind=bound.kind,
         phase="",
         needs=("week_kwh", "before_kwh"),
-        on=(before > 0) & (week < bound["share"] * before),
-        value=pl.when(before > 0).then(week / before),
-        observed=week,
-        reference=before,
-        threshold=bound["share"],
+        on=(_BEFORE > 0) & on,
+        value=pl.when(_BEFORE > 0).then(_WEEK / _BEFORE),
+        observed=_WEEK,
+        reference=_BEFORE,
+        threshold=threshold,
         unit="1",
         measure="kWh",
-        greatest=False,
+    )
+
+
+def jump(bound: Bound) -> Signal:
+    """变比突变: a week of days that all are the same whole multiple, or part, of the usual.
+
+    Until the level is the usual one again, by coming back or by having become so. The value is how
+    many times more or less, the threshold the whole number.
+    """
+    ratio = _WEEK / _BEFORE
+    times = pl.max_horizontal(ratio, 1.0 / ratio)
+    whole = times.round()
+    even = (pl.col("most_ratio") <= ratio * (1.0 + bound["daily"])) & (
+        pl.col("least_ratio") >= ratio * (1.0 - bound["daily"])
+    )
+    near = ((times / whole - 1.0).abs() <= bound["share"]) & whole.is_between(2.0, bound["most"])
+    return replace(
+        _level(bound, (_WEEK > 0) & near & even, whole),
+        off=(_BEFORE > 0) & ((ratio - 1.0).abs() < bound["clear"]),
+        value=pl.when((_WEEK > 0) & (_BEFORE > 0)).then(times),
     )
 
 
@@ -169,7 +204,7 @@ def whose(rows: pl.DataFrame, mains: pl.DataFrame) -> pl.DataFrame:
 def gap(bound: Bound) -> Signal:
     """总分表差: meters behind count more than the one above, or less where they cover all."""
     loss, above = pl.col("loss_kwh"), pl.col("above_kwh")
-    most = pl.max_horizontal(pl.lit(bound["least_kwh"]), bound["share"] * above.abs())
+    most = pl.max_horizontal(bound["least_kwh"], bound["share"] * above.abs())
     return Signal(
         kind=bound.kind,
         phase="",

@@ -75,8 +75,8 @@ class Bound:
     document: str = ""
     provenance: str = SETTINGS
 
-    def __getitem__(self, name: str) -> float:
-        return self.limits[name]
+    def __getitem__(self, name: str) -> pl.Expr:
+        return pl.lit(self.limits[name], pl.Float64())
 
 
 def bounds(pack: AnomalyPack | None, settings: AnomalySettings) -> dict[Kind, Bound | str]:
@@ -112,7 +112,7 @@ class Signal:
     value: pl.Expr
     observed: pl.Expr
     reference: pl.Expr
-    threshold: float
+    threshold: pl.Expr
     unit: str
     measure: str
     off: pl.Expr | None = None
@@ -121,7 +121,7 @@ class Signal:
     """Facts of the meter under which the condition means anything."""
     greatest: bool = True
     """The greatest value is the worst; else the least."""
-    delay_s: float = 0.0
+    delay_s: pl.Expr | None = None
     basis: str | None = None
     """Column that names the basis."""
     total: bool = False
@@ -163,6 +163,8 @@ def _judged(rows: pl.DataFrame, signal: Signal) -> pl.DataFrame:
         signal.observed.alias("observed"),
         signal.reference.alias("reference"),
         basis.alias("basis"),
+        signal.threshold.cast(pl.Float64).alias("threshold"),
+        (pl.lit(0.0) if signal.delay_s is None else signal.delay_s).alias("delay_s"),
     )
 
 
@@ -205,16 +207,16 @@ def _summed(shown: pl.DataFrame, signal: Signal) -> pl.DataFrame:
         value.get(worst),
         observed.sum() if signal.total else observed.get(worst),
         pl.col("reference").get(worst),
-        pl.col("basis").first(),
+        pl.col("threshold").get(worst),
+        *(pl.col(name).first() for name in ("basis", "delay_s")),
         pl.len().cast(pl.Int64).alias("samples"),
         held.alias("held_s"),
     )
-    return found.filter(pl.col("held_s") >= signal.delay_s).select(
+    return found.filter(pl.col("held_s") >= pl.col("delay_s")).select(
         "meter_id",
         pl.lit(signal.kind.value).alias("kind"),
         pl.lit(signal.phase).alias("phase"),
-        *("since", "until", "since_is_bound", "value"),
-        pl.lit(signal.threshold, pl.Float64()).alias("threshold"),
+        *("since", "until", "since_is_bound", "value", "threshold"),
         pl.lit(signal.unit).alias("unit"),
         *("observed", "reference"),
         pl.lit(signal.measure).alias("measure"),

@@ -56,7 +56,12 @@ def readings(rows, meter="m"):
 
 def normal(at, **over):
     """One reading of a meter at which nothing is wrong."""
-    row = {"at": at, "power_kw": 39.6, "energy_import_kwh": 1000.0 + 0.66 * at}
+    row = {
+        "at": at,
+        "power_kw": 39.6,
+        "reactive_power_kvar": 13.0,
+        "energy_import_kwh": 1000.0 + 0.66 * at,
+    }
     for phase in "abc":
         row |= {f"voltage_{phase}_v": 220.0, f"current_{phase}_a": 60.0}
         row[f"power_{phase}_kw"] = 13.2

@@ -8,7 +8,7 @@ from dashboards.console import parts, text
 from dashboards.console.words import Words
 from dashboards.view_fleet import FleetPage
 
-_PERCENT = {"1", "Un", "Ib", "Pb"}
+_PERCENT = {"1", "Un", "Ib", "Imax", "Pb", "Pmax"}
 """Units of shares; they are told in percent of what they are shares of."""
 
 

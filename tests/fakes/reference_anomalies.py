@@ -148,6 +148,43 @@ def reverse_power(rows, pb, pause_s):
     return found
 
 
+def of_each(rows, names, base, limit, pause_s, *, below=False, alive=lambda row: True):
+    """One value against one limit: under- and overvoltage, overcurrent, overload."""
+    found = []
+    for phase, name in names:
+
+        def judge(row, name=name, phase=phase):
+            if row[name] is None:
+                return None
+            value = row[name] / (base[phase] if isinstance(base, dict) else base)
+            value = abs(value) if name.startswith("current") else value
+            on = under(value, limit) and alive(row) if below else over(value, limit)
+            return on, not on, value
+
+        runs = walk(rows, judge, pause_s, 60, min if below else max)
+        found += [(phase, *one) for one in runs]
+    return found
+
+
+def power_factor(rows, basic_kw, limit, least, pause_s):
+    def judge(row):
+        power, kvar, factor = row["power_kw"], row["reactive_power_kvar"], row["power_factor"]
+        if power is not None and kvar is not None:
+            load = (power**2 + kvar**2) ** 0.5
+        elif power is not None and factor:
+            load = abs(power) / abs(factor)
+        else:
+            return None
+        if factor is None:
+            if load == 0:
+                return None
+            factor = power / load
+        on = under(abs(factor), limit) and not under(load / basic_kw, least)
+        return on, not on, abs(factor)
+
+    return [("", *one) for one in walk(rows, judge, pause_s, 60)]
+
+
 def unbalance(rows, names, base, least, rate, pause_s):
     def judge(row):
         if not told(row, names):

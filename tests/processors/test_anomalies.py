@@ -25,6 +25,12 @@ def seen(**over):
     ("kind", "phase", "over", "value"),
     [
         ("loss_of_voltage", "b", {"voltage_b_v": 110.0}, 0.5),
+        ("undervoltage", "a", {"voltage_a_v": 154.0}, 0.7),
+        ("overvoltage", "b", {"voltage_b_v": 275.0}, 1.25),
+        ("overcurrent", "c", {"current_c_a": 130.0}, 1.3),
+        ("overload", "", {"power_kw": 99.0}, 1.5),
+        ("overload", "a", {"power_a_kw": 33.0}, 1.5),
+        ("low_power_factor", "", {"power_factor": 0.25}, 0.25),
         ("phase_failure", "a", {"voltage_a_v": 22.0, "current_a_a": 0.2}, 0.1),
         ("loss_of_current", "c", {"current_c_a": 0.4}, 0.004),
         ("reverse_power", "", {"power_kw": -2.2}, -0.1),
@@ -162,6 +168,26 @@ def test_a_sudden_drop_and_days_of_nothing():
     assert zero[1:] == (at(first + timedelta(days=45)), None, False, 15.0)
     unknown = day_rows("m", first, until, lambda day: 100.0 if level(day) > 50 else None)
     assert look(readings([normal(0)]), days=unknown)[0].is_empty()
+
+
+def test_a_level_that_doubles_is_a_jump_and_one_that_triples_a_rise_too():
+    first = date(2026, 3, 2)
+
+    def found(times):
+        until = first + timedelta(days=45)
+        kwh = day_rows(
+            "m", first, until, lambda day: 100.0 * (times if (day - first).days >= 35 else 1)
+        )
+        rows = look(readings([normal(0)]), days=kwh)[0]
+        return rows.select("kind", "since", "value", "threshold").rows()
+
+    assert found(1.5) == []
+    week = at(first + timedelta(days=41))
+    assert found(2) == [("ct_ratio_jump", week, 2.0, 2.0)]
+    assert ("ct_ratio_jump", week, 2.0, 2.0) in found(0.5)
+    # five days of three and two of one are 17 of 7: 2.43; six are 2.71
+    sixth = at(first + timedelta(days=40))
+    assert found(3) == [("ct_ratio_jump", week, 3.0, 3.0), ("sudden_rise", sixth, 3.0, 2.5)]
 
 
 def test_what_is_lost_between_a_meter_and_those_behind_it():

@@ -19,12 +19,25 @@ from processors.policy.anomaly_pack import Kind
 FUZZ = settings(max_examples=int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "25")), deadline=None)
 PAUSE_S = 1800.0
 LEVEL = ("sudden_drop", "zero_use")
-PB = UN * IB / 1000
+PB, RATED = UN * IB / 1000, {"": 66.0, "a": 22.0, "b": 22.0, "c": 22.0}
+VOLTAGES = [(p, f"voltage_{p}_v") for p in "abc"]
+CURRENTS = [(p, f"current_{p}_a") for p in "abc"]
+POWERS = [("", "power_kw"), *((p, f"power_{p}_kw") for p in "abc")]
 ELECTRIC = {
     "loss_of_voltage": lambda rows: reference.loss_of_voltage(rows, UN, IB, PAUSE_S),
     "phase_failure": lambda rows: reference.phase_failure(rows, UN, IB, PAUSE_S),
     "loss_of_current": lambda rows: reference.loss_of_current(rows, UN, IB, PAUSE_S),
     "reverse_power": lambda rows: reference.reverse_power(rows, PB, PAUSE_S),
+    "undervoltage": lambda rows: reference.of_each(
+        rows, VOLTAGES, UN, 0.78, PAUSE_S, below=True,
+        alive=lambda row: not reference.under(
+            reference.most(reference.volts(row, p, UN) for p in "abc"), 0.6
+        ),
+    ),
+    "overvoltage": lambda rows: reference.of_each(rows, VOLTAGES, UN, 1.2, PAUSE_S),
+    "overcurrent": lambda rows: reference.of_each(rows, CURRENTS, IB, 1.2, PAUSE_S),
+    "overload": lambda rows: reference.of_each(rows, POWERS, RATED, 1.2, PAUSE_S),
+    "low_power_factor": lambda rows: reference.power_factor(rows, 3 * PB, 0.3, 0.05, PAUSE_S),
     "voltage_unbalance": lambda rows: reference.unbalance(
         rows, [f"voltage_{p}_v" for p in "abc"], UN, 0.6, 0.3, PAUSE_S
     ),
@@ -34,15 +47,17 @@ ELECTRIC = {
     "severe_current_unbalance": lambda rows: reference.unbalance(
         rows, [f"current_{p}_a" for p in "abc"], IB, 0.05, 0.9, PAUSE_S
     ),
-}
-VOLTS = st.sampled_from([None, 0.0, 100.0, 131.0, 132.0, 160.0, 171.6, 180.0, 188.0, 220.0, 230.0])
-AMPS = st.sampled_from([None, 0.0, 0.4, 0.5, 0.6, 3.0, 5.0, 6.0, -6.0, 60.0, 70.0])
-POWER = st.sampled_from([None, -9.0, -0.11, -0.12, 0.0, 13.2])
+}  # fmt: skip
+VOLTS = st.sampled_from([None, 0.0, 100.0, 131.0, 132.0, 160.0, 171.6, 180.0, 188.0, 220.0, 265.0])
+AMPS = st.sampled_from([None, 0.0, 0.4, 0.5, 0.6, 3.0, 5.0, 6.0, -6.0, 60.0, 70.0, 121.0])
+POWER = st.sampled_from([None, -9.0, -0.11, -0.12, 0.0, 13.2, 26.4, 27.0, 80.0])
 ROW = st.fixed_dictionaries(
     {f"voltage_{p}_v": VOLTS for p in "abc"}
     | {f"current_{p}_a": AMPS for p in "abc"}
     | {f"power_{p}_kw": POWER for p in "abc"}
     | {"power_kw": POWER}
+    | {"reactive_power_kvar": st.sampled_from([None, 0.0, 5.0, -40.0])}
+    | {"power_factor": st.sampled_from([None, 0.0, 0.3, -0.2, 0.9])}
 )
 STEP = st.sampled_from([20, 60, 60, 60, 900, 1800, 1801])
 
