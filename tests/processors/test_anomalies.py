@@ -70,9 +70,10 @@ def test_loss_of_voltage_ends_above_its_clearing_limit_only():
 
 def test_with_all_phases_gone_it_is_a_loss_of_supply_and_no_phase_is_accused():
     over = {f"voltage_{p}_v": 3.0 for p in "abc"} | {f"current_{p}_a": 0.0 for p in "abc"}
-    assert look(seen(**over, power_kw=0.0))[0].is_empty()
+    over |= {"power_kw": 0.0, "reactive_power_kvar": 0.0}
+    assert look(seen(**over))[0].is_empty()
     low = [normal(n, voltage_a_v=110.0) for n in range(3)]
-    gone = [normal(n, **over, power_kw=0.0) for n in range(3, 6)]
+    gone = [normal(n, **over) for n in range(3, 6)]
     assert of(look(readings(low + gone))[0], "loss_of_voltage") == [
         ("a", minute(0), minute(3), True, 0.5)
     ]
@@ -233,7 +234,7 @@ def test_what_cannot_be_looked_for_is_said_and_never_passes_as_well():
 
 def test_settings_override_the_pack_and_say_so():
     strict = {"limits": {"reverse_power": {"p_reverse": 0.2}}}
-    assert look(seen(power_kw=-2.2), **strict)[0].is_empty()
+    assert look(seen(power_kw=-2.2, reactive_power_kvar=1.0), **strict)[0].is_empty()
     found, _ = look(seen(power_kw=-8.8), **strict)
     assert found.select("threshold", "provenance").row(0) == (-0.2, "settings")
     with pytest.raises(ValueError, match="no limit 'p'; it has p_reverse, delay_s"):
