@@ -63,7 +63,8 @@ class Rule(Strict):
     on: Subject
     """The kind of subject; decides the columns `when`, `clear` and `text` may name."""
     when: str
-    """SQL condition of the breach; null (not known) neither fires nor resolves."""
+    """SQL condition of the breach; null (not known) neither fires nor resolves. Of an anomaly that
+    has ended it does not hold, unless it names `active` itself."""
     clear: str = ""
     """SQL condition that ends it (hysteresis); empty: `when` is false."""
     hold: Duration = Field(timedelta(0), alias="for")
@@ -119,6 +120,9 @@ class Compiled:
         known = columns(rule.on)
         when = Condition.parse(rule.when, known).expr
         clear = Condition.parse(rule.clear, known).expr if rule.clear else when.not_()
+        if rule.on is Subject.ANOMALY and "active" not in when.meta.root_names():
+            # the row that tells an anomaly's end shows its values still: it is no breach
+            when, clear = when & pl.col("active"), clear | ~pl.col("active")
         return cls(rule, when.cast(pl.Boolean), clear.cast(pl.Boolean))
 
 

@@ -14,7 +14,7 @@ TOLD: dict[str, pl.DataType] = {_NAMES.get(n, n): kind for n, kind in ANOMALY.it
     "active": pl.Boolean()
 }
 """What rules are told of an anomaly: the columns of ANOMALY, some by another name. `active` is
-false in the one row that tells its end."""
+false in the one row that tells its end: there a rule resolves (`alerting.rules.Compiled`)."""
 
 KEY = ["site_id", "meter_id", "kind", "phase"]
 """There is one open anomaly of a key at a time."""

@@ -34,6 +34,8 @@ class Doubt(StrEnum):
     DISPUTED = "disputed"
     """The enterprise disputes the alert and nobody has settled it."""
     DISPUTE_ACCEPTED = "dispute_accepted"
+    ANOMALY = "metering_anomaly"
+    """What looks wrong at a meter is a reason to go and look."""
     NOT_IN_READINGS = "not_in_readings"
     """The kind of alert (a projection, a silent meter) cannot be computed from closed blocks."""
     NOTHING_COMPUTED = "nothing_computed"
@@ -45,7 +47,7 @@ class Finding(Strict):
 
     outcome: Outcome
     standing: str | None
-    """`evidence` or `clue` for an overrun, else null."""
+    """`evidence` or `clue` for an overrun, `clue` for a metering anomaly, else null."""
     reasons: tuple[str, ...] = ()
     row: Mapping[str, str | float | bool | None] = {}
     """The figures the rule compares, computed again; instants as ISO 8601."""

@@ -71,8 +71,10 @@ def recompute(material: Material, computed: pl.DataFrame | None = None) -> Findi
     """
     make = _KINDS.get(Subject(material.rule.on))
     if make is None:
-        reasons = (Doubt.NOT_IN_READINGS.value,)
-        return Finding(outcome=Outcome.UNDECIDED, standing=None, reasons=reasons)
+        odd = Subject(material.rule.on) is Subject.ANOMALY
+        reasons = (*([Doubt.ANOMALY.value] if odd else []), Doubt.NOT_IN_READINGS.value)
+        standing = Standing.CLUE.value if odd else None
+        return Finding(outcome=Outcome.UNDECIDED, standing=standing, reasons=reasons)
     return make(material, blocks(material) if computed is None else computed)
 
 

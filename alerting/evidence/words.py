@@ -91,6 +91,10 @@ REASONS: dict[str, Both] = {
     "disputed": ("企业有异议，尚未处理", "disputed and not settled"),
     "dispute_accepted": ("异议成立", "the dispute was accepted"),
     "not_in_readings": ("此类告警不能由区间电量复算", "closed blocks cannot decide this alert"),
+    "metering_anomaly": (
+        "计量异常仅为核查线索，须现场核实",
+        "a metering anomaly is a reason to go and look, to be confirmed on the spot",
+    ),
     "nothing_computed": ("抄读不足以复算", "the readings do not give the figures"),
     "threshold_not_published": ("限值非公布数值", "the threshold is not a published one"),
     "source_not_exact": ("未载明表号和页码", "no table or page is recorded"),

@@ -19,7 +19,7 @@ RULES = """\
 rules:
   - id: register-fell
     on: anomaly
-    when: kind = 'register_decrease' and active
+    when: kind = 'register_decrease'
     text: {zh: "{meter_id} {observed:.1f}", en: "{meter_id} {observed:.1f} since {begun_at}"}
 """
 SITE = {
