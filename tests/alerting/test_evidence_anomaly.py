@@ -20,7 +20,7 @@ from processors.book import Book
 
 RULE = {
     "id": "register-fell", "on": "anomaly", "when": "kind = 'register_decrease'",
-    "text": {"zh": "线索：{meter_id} {observed:.0f} kWh", "en": "Clue: {meter_id} {observed:.0f} kWh"},
+    "text": {"zh": "线索：{meter_id} {observed:.0f} kWh", "en": "Clue: {meter_id} {observed:.0f}"},
 }  # fmt: skip
 NONE = pl.DataFrame(schema=ANOMALY)
 
