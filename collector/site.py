@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from collector.anomaly_limits import AnomalyLimits
 from collector.changes import Changes
 from collector.dated import Begins, Cap, DatedValues, ordered
 from collector.dlt645.items import DEFAULT, ITEMS
@@ -174,6 +175,8 @@ class Meter(Strict):
     verification: Verification | None = None
     validation: Validation = Validation()
     """Limits of this meter that differ from its site's."""
+    anomalies: AnomalyLimits = AnomalyLimits()
+    """Limits of metering anomalies that differ at this meter from its site's."""
 
 
 BASES = {"output_value": "万元", "value_added": "万元", "guests": "guest"}
@@ -271,4 +274,6 @@ class Site(Placed):
     anomaly, not only sub-meters that count more than the meter above."""
     validation: Validation = Validation()
     """Limits of this site that differ from `processors.validation`."""
+    anomalies: AnomalyLimits = AnomalyLimits()
+    """Limits of metering anomalies that differ here from `processors.anomalies`."""
     meters: tuple[Meter, ...] = Field(min_length=1)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 import polars as pl
 
@@ -42,7 +43,7 @@ def anomalies(
     asked = Look(
         start=span.start or until - USUAL,
         end=until,
-        bounds=bounds(pack, settings.anomalies),
+        bounds=partial(bounds, pack, settings.anomalies),
         least_coverage=settings.indices.min_coverage,
         meters=None if meters is None else tuple(meters),
         as_of=span.as_of,

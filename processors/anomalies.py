@@ -7,11 +7,11 @@ from enum import StrEnum
 
 import polars as pl
 
+from collector.anomaly_limits import Kind
 from processors import anomalies_level, anomalies_register
 from processors.anomalies_electric import electric
 from processors.anomaly import ANOMALY, CLUE, SOUGHT, Bound, Signal, episodes
 from processors.anomaly_facts import sampled
-from processors.policy.anomaly_pack import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from collector.anomaly_limits import Kind
 from processors.anomaly import Bound, Signal
-from processors.policy.anomaly_pack import Kind
 
 ALL = "abc"
 _EPS = 1e-9

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from collector.anomaly_limits import LIMITS, AnomalyLimits, Kind, over
 from collector.reading import UTC_US
 from processors.anomaly_settings import AnomalySettings
-from processors.policy.anomaly_pack import LIMITS, AnomalyPack, Kind
+from processors.policy.anomaly_pack import AnomalyPack
 from processors.policy.header import Provenance
 
 CLUE = "clue"
@@ -79,16 +80,25 @@ class Bound:
         return pl.lit(self.limits[name], pl.Float64())
 
 
-def bounds(pack: AnomalyPack | None, settings: AnomalySettings) -> dict[Kind, Bound | str]:
-    """Return what each kind is judged by, or why it is not: `switched_off`, `no_threshold`."""
+def bounds(
+    pack: AnomalyPack | None, settings: AnomalySettings, local: AnomalyLimits | None = None
+) -> dict[Kind, Bound | str]:
+    """Return what each kind is judged by, or why it is not: `switched_off`, `no_threshold`.
+
+    Args:
+        pack: the thresholds; None: there are none.
+        settings: what differs for all meters.
+        local: what differs for a site or meter.
+    """
+    here = over(settings, local or AnomalyLimits())
     rules = {one.kind: one for one in pack.rules} if pack else {}
     found: dict[Kind, Bound | str] = {}
     for kind in Kind:
-        rule, own = rules.get(kind), settings.limits.get(kind, {})
+        rule, own = rules.get(kind), here.limits.get(kind, {})
         told = rule.limits if rule else {}
         values = {name: one.value for name, one in told.items()} | dict(own)
         known = {name: one for name, one in values.items() if one is not None}
-        if kind in settings.off:
+        if kind in (here.off or ()):
             found[kind] = "switched_off"
         elif set(known) != set(LIMITS[kind]) or (rule is None and not own):
             found[kind] = "no_threshold"

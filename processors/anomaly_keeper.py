@@ -4,6 +4,7 @@ import io
 import threading
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -84,7 +85,7 @@ class AnomalyKeeper:
         asked = Look(
             start=now - timedelta(hours=settings.anomalies.look_back_hours),
             end=now,
-            bounds=bounds(pack, settings.anomalies),
+            bounds=partial(bounds, pack, settings.anomalies),
             least_coverage=settings.indices.min_coverage,
         )
         found, sought = look(self._past, self._sites, asked)

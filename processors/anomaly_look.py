@@ -1,20 +1,20 @@
 """Looks for metering anomalies in history, a part of the sites at a time."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 import polars as pl
 
+from collector.anomaly_limits import AnomalyLimits, Kind, over
 from collector.site import Site
 from processors.anomalies import Material, anomalies, within
 from processors.anomaly import ANOMALY, SOUGHT, Bound
 from processors.anomaly_facts import facts
-from processors.balance import BALANCE, balance, lines
+from processors.balance import BALANCE, MAINS, balance, lines
 from processors.book import Book
 from processors.load_report import Rows
-from processors.policy.anomaly_pack import Kind
 
 MOST_READINGS = 2_000_000
 """Readings in memory at a time, about 300 bytes each."""
@@ -45,7 +45,8 @@ class Look:
     start: datetime
     end: datetime
     """Excluded; not after now."""
-    bounds: Mapping[Kind, Bound | str]
+    bounds: Callable[[AnomalyLimits], Mapping[Kind, Bound | str]]
+    """What a meter is judged by whose site and own settings say this."""
     least_coverage: float = 0.95
     meters: tuple[str, ...] | None = None
     """None: all."""
@@ -101,7 +102,44 @@ def _part(past: Past, sites: list[Site], asked: Look) -> tuple[pl.DataFrame, pl.
         mains=book.meters.filter("is_main").select("site_id", "meter_id"),
         least_coverage=asked.least_coverage,
     )
-    return anomalies(material, asked.bounds)
+    found = [anomalies(part, asked.bounds(own)) for own, part in _apart(material, sites)]
+    one, other = (pl.concat(rows) for rows in zip(*found, strict=True))
+    return one.sort("meter_id", "kind", "phase", "since"), other.sort("meter_id", "site_id", "kind")
+
+
+def _apart(material: Material, sites: Sequence[Site]) -> Iterator[tuple[AnomalyLimits, Material]]:
+    """Yield what is judged by the same limits; mostly that is all."""
+    groups: dict[str, tuple[AnomalyLimits, list[tuple[str, str]]]] = {}
+    for site in sites:
+        for name, own in _limits(site):
+            groups.setdefault(own.model_dump_json(), (own, []))[1].append((site.id, name))
+    if len(groups) == 1:
+        yield next(iter(groups.values()))[0], material
+        return
+    for own, places in groups.values():
+        mine = pl.DataFrame(places, schema=["site_id", "above"], orient="row")
+        meters = mine.rename({"above": "meter_id"}).select("meter_id")
+        yield (
+            own,
+            replace(
+                material,
+                **{
+                    name: getattr(material, name).join(meters, on="meter_id", how="semi")
+                    for name in ("facts", "readings", "intervals", "days", "changes")
+                },
+                balances=material.balances.join(mine, on=["site_id", "above"], how="semi"),
+                above=material.above.join(mine, on=["site_id", "above"], how="semi"),
+            ),
+        )
+
+
+def _limits(site: Site) -> Iterator[tuple[str, AnomalyLimits]]:
+    """Yield what differs at each meter, and at the balance of the main meters."""
+    mains = [meter for meter in site.meters if meter.role == "main"]
+    for meter in site.meters:
+        yield meter.id, over(site.anomalies, meter.anomalies)
+    alone = mains[0].anomalies if len(mains) == 1 else AnomalyLimits()
+    yield MAINS, over(site.anomalies, alone)
 
 
 def _balances(blocks: pl.DataFrame, sites: list[Site], asked: Look, ids: set[str]) -> pl.DataFrame:

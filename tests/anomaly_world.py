@@ -6,6 +6,7 @@ from functools import cache
 import polars as pl
 from policy_rows import REPO
 
+from collector.anomaly_limits import Kind
 from collector.reading import conform
 from collector.site import Site
 from processors.anomalies import Material, anomalies
@@ -16,7 +17,6 @@ from processors.balance import balance, lines
 from processors.book import Book
 from processors.history.days import DAY
 from processors.interval import INTERVAL
-from processors.policy.anomaly_pack import Kind
 from processors.policy.load import load_packs
 
 START = datetime(2026, 5, 3, 16, tzinfo=UTC)

@@ -8,8 +8,8 @@ from history_rows import intervals
 from policy_rows import at, day_rows
 from sum_rows import frame, row
 
+from collector.anomaly_limits import Kind
 from processors.anomalies import Why, within
-from processors.policy.anomaly_pack import Kind
 
 
 def minute(n):

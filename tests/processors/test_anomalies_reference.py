@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_rows import at, day_rows
 
+from collector.anomaly_limits import Kind
 from processors.anomalies_register import standing_blocks, stop, stopped
 from processors.anomaly import Bound, episodes
-from processors.policy.anomaly_pack import Kind
 
 FUZZ = settings(max_examples=int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "25")), deadline=None)
 PAUSE_S = 1800.0
