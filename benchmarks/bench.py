@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 HERE = Path(__file__).parent
-PARTS = ("step", "sums", "mqtt", "modbus", "buses", "history", "edge", "collect", "recompute")
+PARTS = ("step", "sums", "mqtt", "modbus", "buses", "history", "edge", "collect", "recompute",
+         "anomalies")  # fmt: skip
 BUDGETS = {
     "step_readings_per_s": (1_000_000, "at least 1 M readings/s"),
     "array_readings_durable_per_s": (100_000, "at least 100,000 readings/s"),
@@ -30,6 +31,8 @@ CEILINGS = {
     "sums_revise_row_ms": (5.0, "within milliseconds for a revised row"),
     "replay_hour_s": (10.0, "below 10 s for an hour of 10,000 meters"),
     "read_hour_of_trickle_s": (10.0, "below 10 s for an hour of 10,000 meters"),
+    "anomalies_look_of_10000_meters_s": (120.0, "within 2 minutes of each hour"),
+    "anomalies_memory_mb": (3000.0, "below 3 GB"),
     "live_wait_during_catch_up_max_s": (5.0, "live readings within seconds"),
 }
 """Figure -> greatest value and its words."""
