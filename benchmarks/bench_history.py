@@ -64,7 +64,7 @@ def timed(work: Callable[[], object], times: int = 5) -> float:
 def run(meters: int = 10_000) -> dict[str, float]:
     """Return milliseconds by what was done."""
     ids = [f"city-of-somewhere-meter-{k:06d}" for k in range(meters)]
-    rows = [(m, f"site-{m}", "east", "Asia/Shanghai", True, None, None, 1800) for m in ids]
+    rows = [(m, f"site-{m}", "east", "Asia/Shanghai", True, None, None, 1800, False) for m in ids]
     book = Book(pl.DataFrame(rows, BOOK, orient="row"))
     now = [T0]
     with tempfile.TemporaryDirectory() as folder:
@@ -105,7 +105,7 @@ def run(meters: int = 10_000) -> dict[str, float]:
 def year() -> dict[str, float]:
     """Return milliseconds for a year of ten meters, one flush a week."""
     ids = [f"meter-{k}" for k in range(10)]
-    rows = [(m, f"site-{m}", "east", "Asia/Shanghai", True, None, None, 1800) for m in ids]
+    rows = [(m, f"site-{m}", "east", "Asia/Shanghai", True, None, None, 1800, False) for m in ids]
     begin, week = datetime(2024, 12, 31, 16, tzinfo=UTC), timedelta(days=7)
     with tempfile.TemporaryDirectory() as folder:
         book = Book(pl.DataFrame(rows, BOOK, orient="row"))

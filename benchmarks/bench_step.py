@@ -39,6 +39,7 @@ def book_of(meters: int) -> Book:
         "rated_power_kw": [500.0] * meters,
         "register_modulus_kwh": [None] * meters,
         "max_interpolation_gap_s": [1800] * meters,
+        "counts": [False] * meters,
     }
     return Book(pl.DataFrame(columns, schema=BOOK))
 

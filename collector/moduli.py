@@ -29,7 +29,11 @@ def with_moduli(sites: Iterable[Site], profiles: Mapping[str, Profile]) -> tuple
 
 def _filled(meter: Meter, profiles: Mapping[str, Profile]) -> Meter:
     source = meter.source
-    if meter.register_modulus_kwh is not None or not isinstance(source, ModbusSource):
+    if (
+        meter.register_modulus_kwh is not None
+        or not isinstance(source, ModbusSource)
+        or meter.role == "count"  # its register is not the energy's
+    ):
         return meter
     profile = profiles.get(source.profile)
     known = profile.rollover_of(_ENERGY.name) if profile else None

@@ -13,13 +13,19 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from collector.anomaly_limits import AnomalyLimits
 from collector.changes import Changes
+from collector.counting import BASES, Counting
 from collector.dated import Begins, Cap, DatedValues, ordered
 from collector.dlt645.items import DEFAULT, ITEMS
 from collector.placing import Placed
 from collector.strict import Identifier, Strict, Text
 from collector.validation import Validation
 
-__all__ = ["Identifier", "Strict", "Text"]  # most models are built on them and import them here
+__all__ = [
+    "BASES",
+    "Identifier",
+    "Strict",
+    "Text",
+]  # models are built on them, and import them here
 
 
 class Kind(StrEnum):
@@ -143,10 +149,15 @@ class Meter(Strict):
 
     id: Identifier
     name: Text | None = None
-    role: Literal["main", "sub", "export", "generation", "charge", "discharge", "weather"] = "main"
+    role: Literal[
+        "main", "sub", "export", "generation", "charge", "discharge", "weather", "count"
+    ] = "main"
     """Main meters add up to the site; sub-meters lie behind one and are never added to it. The
     import register of the next four counts energy to the grid, from generation, into and out of
-    storage: a meter of both directions is two meters here. A weather station measures none."""
+    storage: a meter of both directions is two meters here. A weather station measures none, nor
+    does a counter of output (`count`): its register is `output_count`."""
+    counts: Counting | None = None
+    """What a counter of output counts; for `role: count`, and for no other."""
     behind: Identifier | None = None
     """The meter a sub-meter lies behind; None: the site's main meters together."""
     source: Source = MqttSource()
@@ -178,10 +189,11 @@ class Meter(Strict):
     anomalies: AnomalyLimits = AnomalyLimits()
     """Limits of metering anomalies that differ at this meter from its site's."""
 
-
-BASES = {"output_value": "万元", "value_added": "万元", "guests": "guest"}
-"""Whole-site denominators of guides that are not per floor area, and the unit each is declared in:
-output value (产值), value added (工业增加值), guests (接待人次)."""
+    @model_validator(mode="after")
+    def _counted(self) -> "Meter":
+        if (self.role == "count") != (self.counts is not None):
+            raise ValueError("`role: count` and `counts` are given together or not at all")
+        return self
 
 
 class Production(Strict):

@@ -42,7 +42,7 @@ def load_sites(folder: Path, faults: list[Fault]) -> tuple[tuple[Site, ...], lis
 
 def _figures(site: Site, file: Path, lines: Lines, index: int) -> Iterator[Fault]:
     """Check which meters virtual meters are made of, and which meters others lie behind."""
-    known = sorted(one.id for one in site.meters if one.role != "weather")
+    known = sorted(one.id for one in site.meters if one.role not in {"weather", "count"})
     allowed = f"meters of {site.id}: {', '.join(known)}"
     for place, virtual in enumerate(site.virtual):
         line = lines.get(("sites", index, "virtual", place, "formula"), 0)

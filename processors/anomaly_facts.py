@@ -47,7 +47,7 @@ _BOTH_WAYS = {"generation", "discharge", "charge", "export"}
 
 
 def facts(sites: Iterable[Site]) -> pl.DataFrame:
-    """Return FACTS of all meters but weather stations, by meter_id."""
+    """Return FACTS of all meters of electricity, by meter_id."""
     return pl.DataFrame(list(_rows(sites)), schema=FACTS, orient="row").sort("meter_id")
 
 
@@ -55,7 +55,7 @@ def _rows(sites: Iterable[Site]) -> Iterator[tuple[object, ...]]:
     for site in sites:
         one_way = not any(meter.role in _BOTH_WAYS for meter in site.meters)
         for meter in site.meters:
-            if meter.role != "weather":
+            if meter.role not in {"weather", "count"}:
                 wholly = site.wholly_sub_metered
                 yield (meter.id, site.id, *_electric(meter), one_way, _gap_s(meter), wholly)
 

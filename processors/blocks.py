@@ -23,7 +23,7 @@ from processors.estimate import SHAPE, doubtful, measured, spread
 from processors.flags import BIT, LIKE_DAY, flag_names
 from processors.grid import BLOCK_US, Grid, Span, floor_block
 from processors.interval import INTERVAL, METHOD, QUALITY
-from processors.limits import Floats, Ints, Limits, limits_of
+from processors.limits import Bools, Floats, Ints, Limits, limits_of
 from processors.register import Register
 from processors.samples import Samples, arrange, breaks, code_of, to_samples
 from processors.validate import Rules, compared, doubted
@@ -56,7 +56,7 @@ def intervals_of(
 
 def evenly(readings: pl.DataFrame, book: Book) -> pl.DataFrame:
     """Return every closed block, with the energy of all gaps spread evenly: as the step does."""
-    samples = arrange(code_of(standing(to_samples(readings)), book))
+    samples = arrange(code_of(standing(to_samples(readings, book)), book))
     return blocks(samples, closed_span(samples), book)
 
 
@@ -75,7 +75,7 @@ def with_like_days(
     if meters is None or meters.is_empty() or shapes.is_empty():
         return even
     mine = readings.filter(pl.col("meter_id").is_in(meters.implode()))
-    samples = arrange(code_of(standing(to_samples(mine)), book))
+    samples = arrange(code_of(standing(to_samples(mine, book)), book))
     anew = blocks(samples, closed_span(samples), book, shapes)
     rest = even.filter(~pl.col("meter_id").is_in(meters.implode()))
     return pl.concat([rest, anew]).sort("meter_id", "start")
@@ -152,8 +152,9 @@ class _Job:
         top, at, stated = sliding_maximum(self.energy, self.grid)
         below = ~(top >= kw)
         bits = figures.bits | self._bits(figures, code)
-        bits |= np.where(stated <= 1, BIT["block_demand_only"], 0)
-        bits |= np.where((stated > 1) & (stated < SLIPS), BIT["sliding_incomplete"], 0)
+        counts = self.book.numbers["counts"][code] > 0
+        bits |= np.where(~counts & (stated <= 1), BIT["block_demand_only"], 0)
+        bits |= np.where(~counts & (stated > 1) & (stated < SLIPS), BIT["sliding_incomplete"], 0)
         columns: dict[str, Any] = {
             "meter_id": self.book.meters["meter_id"].gather(code),
             "start": _instants(start),
@@ -170,7 +171,10 @@ class _Job:
             "flags": flag_names(bits),
             "revision": np.zeros(len(code), dtype=np.int32),
             "method": _named(_methods(bits, energy), METHOD),
+            "output_count": np.full(len(code), np.nan),
         }
+        if counts.any():
+            _count(columns, counts)
         frame = pl.DataFrame(columns).with_columns(computed_at=pl.lit(None, dtype=UTC_US))
         known = pl.col("energy_kwh").is_not_nan()
         return frame.with_columns(
@@ -225,6 +229,13 @@ class _Job:
         rows = self.grid.rows_of(code, t) if len(code) else code
         np.bitwise_or.at(bits, rows[rows >= 0], told[rows >= 0])
         return bits[self.grid.wanted]
+
+
+def _count(columns: dict[str, Any], counts: Bools) -> None:
+    """Name what counters of output counted as such: it is no energy."""
+    columns["output_count"] = np.where(counts, columns["energy_kwh"], np.nan)
+    for name in ("energy_kwh", "demand_kw", "max_demand_kw", "reactive_kvarh", "power_factor"):
+        columns[name] = np.where(counts, np.nan, columns[name])
 
 
 def _methods(bits: Ints, energy: Floats) -> Ints:

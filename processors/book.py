@@ -25,7 +25,9 @@ BOOK: dict[str, pl.DataType] = {
     "rated_power_kw": pl.Float64(),
     "register_modulus_kwh": pl.Float64(),
     "max_interpolation_gap_s": pl.Int64(),
+    "counts": pl.Boolean(),
 }
+"""One row a meter. Of a meter that `counts` output, rated power and modulus are in counts."""
 
 CHANGE: dict[str, pl.DataType] = {
     "meter_id": pl.String(),
@@ -56,6 +58,8 @@ RULES: dict[str, pl.DataType] = {
 """One row a meter: the limits of `collector.validation`; null where the rule is off."""
 
 _FOR_EVER_S = 400.0 * 86_400.0
+_ANY_COUNT = 1e12
+"""An hour's counts that nothing exceeds: nobody said how fast the counter may be."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,11 @@ class Book:
         )
 
     @cached_property
+    def counting(self) -> list[str]:
+        """Return the meters whose register counts output."""
+        return self.meters.filter("counts")["meter_id"].to_list()
+
+    @cached_property
     def rules(self) -> pl.DataFrame:
         """Return the limits of each meter, schema RULES, row by row as `meters`."""
         if self.limits is not None:
@@ -123,10 +132,17 @@ def _row(site: Site, meter: Meter) -> tuple[object, ...]:
         site.district,
         site.timezone,
         meter.role == "main",
-        meter.rated_power_kw,
-        meter.register_modulus_kwh,
+        *_bounds(meter),
         meter.max_interpolation_gap_s,
+        meter.role == "count",
     )
+
+
+def _bounds(meter: Meter) -> tuple[float | None, float | None]:
+    """Return the most a register gains in an hour, and where it starts again at 0."""
+    if meter.counts is not None:
+        return meter.counts.max_per_hour or _ANY_COUNT, meter.counts.modulus
+    return meter.rated_power_kw, meter.register_modulus_kwh
 
 
 def _changes(site: Site, meter: Meter) -> Iterator[tuple[object, ...]]:

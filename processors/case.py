@@ -68,6 +68,7 @@ def row_of(case: Case, found: Finding, now: datetime) -> dict[str, object]:
         **_grade(pack, line, found.actual),
         "allocation": claim.allocation or None,
         "annualised": claim.annualised or None,
+        "count_coverage": claim.count_coverage,
     }
 
 

@@ -103,6 +103,8 @@ class Claim:
     """How its energy was parted from that of other products; empty: it was not."""
     annualised: str = ""
     """How a part of a year was scaled to a year; empty: it was not."""
+    count_coverage: float | None = None
+    """0..1 of the days its counters support (`processors.counted`); None: none counts it."""
 
     @property
     def days_expected(self) -> int:

@@ -193,7 +193,7 @@ class GapKeeper:
             self._open.labels(cause.value).set(counts.get(cause.value, 0))
 
 
-_READ = ("meter_id", "measured_at", "received_at", "source", "energy_import_kwh")
+_READ = ("meter_id", "measured_at", "received_at", "source", "energy_import_kwh", "output_count")
 """What holes depend on."""
 _NOTHING = pl.DataFrame(schema=GAP | CHANGE)
 _WEIGHT = {cause.value: place for place, cause in enumerate(Cause)}

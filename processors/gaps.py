@@ -57,7 +57,7 @@ class Registers:
         Meters unknown to the book and what was withdrawn are left out. The columns of the key, and
         energy_import_kwh, are enough.
         """
-        samples = arrange(code_of(standing(to_samples(readings)), book))
+        samples = arrange(code_of(standing(to_samples(readings, book)), book))
         has = ~np.isnan(samples.energy)
         code, t, broken = samples.code[has], samples.t[has], breaks(samples.origin[has])
         limits, changes = limits_of(book), Changes.of(book)

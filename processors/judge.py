@@ -18,6 +18,7 @@ from processors.applied import Folded, Line, apply
 from processors.bases import claims_of, guide_id, rows_for, weights
 from processors.case import Case, Finding, row_of
 from processors.claims import MEAN, Claim, Period
+from processors.counted import counts_of, covered, with_counts
 from processors.intensity import measure
 from processors.policy.header import Provenance
 from processors.policy.load import Packs
@@ -40,7 +41,8 @@ def judge(
     """Judge every site over one statistics period.
 
     Args:
-        days: DAY rows of the sites' meters over the period, latest revision, in any order.
+        days: DAY rows of the sites' meters, counters among them, over the period, latest revision,
+            in any order.
         sites: shops, hotels, restaurants and offices are judged by guide over floor area; any site
             that declares production, by product quota over the declared spans.
         packs: the policy folder.
@@ -51,7 +53,10 @@ def judge(
     Returns:
         VERDICT rows sorted by site and row; several for a product with several indicators.
     """
-    claims = claims_of(sites, packs, period, settings)
+    sites = tuple(sites)
+    told = counts_of(sites, days, period)
+    claims = claims_of(with_counts(sites, told), packs, period, settings)
+    claims = covered(claims, told, period)
     claims = in_season(claims, days, period, settings.min_coverage)
     days, claims = allocate(days, claims, lambda one: weights(one, packs, one.period))
     figures = measure(days, claims).rows(named=True)
@@ -71,6 +76,7 @@ def _find(case: Case, packs: Packs, settings: VerdictSettings, now: datetime) ->
     """
     reason = (
         _policy_missing(case, packs, settings)
+        or _uncounted(case.claim, settings)
         or _denominator_missing(case)
         or _data_missing(case, settings, now)
     )
@@ -134,6 +140,14 @@ def _denominator_missing(case: Case) -> Reason | None:
     if claim.product and row.unit.partition("/")[2] != claim.unit:
         return Reason.UNIT_MISMATCH
     return None
+
+
+def _uncounted(claim: Claim, settings: VerdictSettings) -> Reason | None:
+    if claim.count_coverage is None:
+        return None
+    if claim.count_coverage < settings.min_coverage:
+        return Reason.COUNT_NOT_COVERED
+    return None if claim.denominator > 0 else Reason.NOTHING_COUNTED
 
 
 def _data_missing(case: Case, settings: VerdictSettings, now: datetime) -> Reason | None:

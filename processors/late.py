@@ -16,6 +16,7 @@ from processors.estimate import LOOKBACK, doubtful, measured
 from processors.interval import BLOCK, INTERVAL, Method, Quality
 from processors.limits import LOOK
 from processors.marks import LATE
+from processors.samples import registered
 
 _REACH = 4 * LOOK
 """Readings on either side that a changed reading can bear upon: what it makes rejected, what that
@@ -124,12 +125,12 @@ def _revise(
 ) -> pl.DataFrame:
     meters = group["meter_id"].to_list()
     low, high = _bounds(group, "first", "last")
-    around = past.neighbours(meters, low, high, _CONTEXT)
-    inside = past.readings(low, high + timedelta(microseconds=1), meters)
+    around = registered(past.neighbours(meters, low, high, _CONTEXT), book)
+    inside = registered(past.readings(low, high + timedelta(microseconds=1), meters), book)
     known = standing(pl.concat([around, inside])).unique()
     reach = _affected(group, known, marks)
     start, end = _bounds(reach, "from", "to")
-    margin = past.readings(start - 2 * BLOCK, end + 2 * BLOCK, meters)
+    margin = registered(past.readings(start - 2 * BLOCK, end + 2 * BLOCK, meters), book)
     issued = _over(past.intervals(start, end, meters), news)
     readings = pl.concat([known, margin]).unique()
     even = edited(evenly(readings, book), edits)

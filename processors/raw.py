@@ -46,7 +46,7 @@ def with_raw(intervals: pl.DataFrame, readings: pl.DataFrame, book: Book) -> pl.
         readings: READING rows of the same meters, reaching beyond the blocks on either side.
         book: numbers the meters.
     """
-    samples = arrange(code_of(standing(to_samples(readings)), book))
+    samples = arrange(code_of(standing(to_samples(readings, book)), book))
     code = code_of(intervals.select("meter_id"), book)["code"].to_numpy()
     start, end = (
         _register(samples, code, intervals[name].cast(UTC_US).to_physical().to_numpy())

@@ -53,8 +53,38 @@ def _phase_gap_kw(columns: list[str]) -> pl.Expr:
     return (total - pl.col("power_kw")).abs().cast(pl.Float32).alias("phase_gap_kw")
 
 
-def to_samples(readings: pl.DataFrame) -> pl.DataFrame:
+def registered(readings: pl.DataFrame, book: Book) -> pl.DataFrame:
+    """Return READING rows where a counter of output has its count as its register.
+
+    All that follows takes energy_import_kwh as the register; `blocks` names the figures rightly.
+    Doing it twice changes nothing.
+    """
+    if not book.counting or "meter_id" not in readings.columns:
+        return readings
+    absent = [
+        pl.lit(None, dtype=pl.Float64).alias(name)
+        for name in ("energy_import_kwh", "output_count")
+        if name not in readings.columns
+    ]
+    others = [n for n in ("reactive_import_kvarh", "power_kw") if n in readings.columns]
+    counter = pl.col("meter_id").is_in(book.counting)
+    return readings.with_columns(*absent).with_columns(
+        register_of(book).alias("energy_import_kwh"),
+        *(pl.when(~counter).then(n).alias(n) for n in others),
+    )
+
+
+def register_of(book: Book) -> pl.Expr:
+    """Return the register of READING rows: energy, or of a counter of output its count."""
+    if not book.counting:
+        return pl.col("energy_import_kwh")
+    counter = pl.col("meter_id").is_in(book.counting)
+    return pl.when(counter).then("output_count").otherwise("energy_import_kwh")
+
+
+def to_samples(readings: pl.DataFrame, book: Book) -> pl.DataFrame:
     """Return READING rows as SAMPLE rows; non-finite values become null."""
+    readings = registered(readings, book)
     full = readings if "voltage_a_v" in readings.columns else conform(readings)
     absent = [
         pl.lit(None, dtype=pl.Float64).alias(name)

@@ -94,7 +94,7 @@ def step(state: State, readings: pl.DataFrame, book: Book, now: datetime) -> tup
         book: the meters' facts; may differ from the last step's.
         now: stamps `computed_at`; nothing else depends on it.
     """
-    fresh = to_samples(readings)
+    fresh = to_samples(readings, book)
     known = code_of(fresh, book).drop("code")
     count, behind = len(known), _behind(known, state)
     undo = _withdrawals(known, state.pending)

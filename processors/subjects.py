@@ -71,6 +71,7 @@ def site_blocks(intervals: pl.DataFrame, book: Book) -> pl.DataFrame:
         pl.when(whole & alone).then(pl.col("max_demand_kw", "max_demand_at")),
         quality.cast(QUALITY).alias("quality"),
         meter_id="site_id",
+        output_count=pl.lit(None, pl.Float64),
     )
     return told.select(*USED, *(pl.col(n).cast(t) for n, t in KNOWN.items()))
 

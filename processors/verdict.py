@@ -57,6 +57,10 @@ class Reason(StrEnum):
     """The period is part of a year, and the site has no whole year before to scale it by."""
     UNIT_MISMATCH = "unit_mismatch"
     """Output is declared in another unit than the row's."""
+    COUNT_NOT_COVERED = "count_not_covered"
+    """A counter counts the output, and its readings do not support enough of the period."""
+    NOTHING_COUNTED = "nothing_counted"
+    """The counter stood still: energy cannot be divided by nothing."""
     SHARED_METERS = "shared_meters"
     """Several products have meters and days in common, and neither shares nor quotas part them."""
     NOT_ELECTRICITY = "not_electricity"
@@ -131,6 +135,7 @@ VERDICT: dict[str, pl.DataType] = {
     "grade_en": pl.String(),
     "allocation": pl.String(),
     "annualised": pl.String(),
+    "count_coverage": pl.Float64(),
 }
 """`verdict_id` = site:pack:row:start:end, the same for each revision; the latest is the row with
 the greatest `computed_at`. `kind` guide | product_quota. `reason` of an undecided outcome, else
@@ -145,7 +150,8 @@ extrapolated; `denominator` its floor area (m2, mean over the counted days) or o
 meters, against `days_expected` x meters). `grade_zh`, `grade_en` the name of the grade (等级)
 the figure falls in, also beyond the last level where the pack names that; `allocation` how energy
 was parted from other products' (processors.allocation), `annualised` how a part of a year was
-scaled to one. Figures not known are null, never 0."""
+scaled to one; `count_coverage` 0..1 of the days that the counters of the output support, null where
+it is not counted. Figures not known are null, never 0."""
 
 
 def empty() -> pl.DataFrame:

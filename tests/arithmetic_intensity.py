@@ -34,6 +34,19 @@ def declared(tonnes, days):
     return _judged(rows, _works("clinker_el", tonnes, "t"), _OCTOBER)["clinker_el"]
 
 
+def by_counter(count, missed=0):
+    """VERDICT of the same month, 0.5 t of clinker a count; the last days `missed`."""
+    what = {"from": "2026-01-01", "product": "clinker_el", "per_count": 0.5, "unit": "t",
+            "declared_by": "works"}  # fmt: skip
+    line = {"id": "line", "role": "count", "counts": {"of": [what]}}
+    here = site(kind="factory", use="", floor_area_m2=[], meters=[meter("m"), line])
+    seen = {"output_count": count, "coverage": 1.0, "blocks": 96}
+    rows = [day_rows("m", _OCTOBER.start, _OCTOBER.end, 1000.0)]
+    last = _OCTOBER.end - timedelta(days=missed)
+    rows.append(day_rows("line", _OCTOBER.start, last, None, **seen))
+    return _judged(pl.concat(rows), here, _OCTOBER)["clinker_el"]
+
+
 def industry(value):
     """VERDICT per output value of the same month, by the illustrative industry guide."""
     rows = day_rows("m", _OCTOBER.start, _OCTOBER.end, 1000.0)
@@ -89,6 +102,7 @@ def grade(kwh):
 
 HELPERS = {
     "declared": declared,
+    "by_counter": by_counter,
     "industry": industry,
     "parted": parted,
     "quarter": quarter,

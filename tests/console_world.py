@@ -141,6 +141,7 @@ def _meter(meter_id, name, base, shift, starts):
         "quality", pl.lit([], pl.List(pl.String)).alias("flags"), pl.lit(0).alias("revision"),
         (pl.col("start") + BLOCK + timedelta(seconds=20)).alias("computed_at"),
         pl.lit("none").alias("method"),
+        pl.lit(None, pl.Float64).alias("output_count"),
     ).select(pl.col(name).cast(kind) for name, kind in INTERVAL.items())  # fmt: skip
 
 

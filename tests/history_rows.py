@@ -14,7 +14,8 @@ DAY0 = date(2026, 3, 2)
 
 
 def book(*meters: str, zone: str = "Asia/Shanghai") -> Book:
-    rows = [(m, f"site-of-{m}", "east", zone, True, None, None, 1800) for m in sorted(meters)]
+    facts = (zone, True, None, None, 1800, False)
+    rows = [(m, f"site-of-{m}", "east", *facts) for m in sorted(meters)]
     return Book(pl.DataFrame(rows, schema=BOOK, orient="row"))
 
 
@@ -44,6 +45,7 @@ def intervals(
         revision=revision,
         computed_at=pl.lit(computed_at),
         method=pl.lit("none"),
+        output_count=None,
     ).select(pl.col(name).cast(kind) for name, kind in INTERVAL.items())
 
 

@@ -30,7 +30,7 @@ LEAST = {
     "arithmetic-anomalies": 11,
     "arithmetic-energy": 13,
     "arithmetic-indices": 15,
-    "arithmetic-intensity": 14,
+    "arithmetic-intensity": 18,
     "arithmetic-quotas": 14,
     "arithmetic-savings": 24,
     "arithmetic-sums": 13,

@@ -22,6 +22,14 @@ REASONS: dict[str, tuple[str, str]] = {
         "no whole year before to scale a part of a year by",
     ),
     "unit_mismatch": ("产量单位与条目不符", "output is declared in another unit"),
+    "count_not_covered": (
+        "产量计数器的数据不足以覆盖该期间",
+        "the counter of the output is not covered well enough over the period",
+    ),
+    "nothing_counted": (
+        "产量计数器在该期间没有计数",
+        "the counter of the output counted nothing in the period",
+    ),
     "shared_meters": (
         "多个产品共用电表且无法分摊",
         "several products share the meters undividedly",

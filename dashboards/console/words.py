@@ -119,6 +119,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "role_charge": ("储能充电表", "storage charge"),
     "role_discharge": ("储能放电表", "storage discharge"),
     "role_weather": ("气象站", "weather station"),
+    "role_count": ("产量计数器", "counter of output"),
     "last_reading": ("末次抄读", "Last reading"),
     "verification": ("检定", "Verification"),
     "valid_until": ("有效期至", "valid until"),

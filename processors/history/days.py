@@ -27,6 +27,7 @@ _FIGURES: dict[str, pl.DataType] = {
     "blocks_expected": pl.Int32(),
     "revision": pl.Int32(),
     "computed_at": UTC_US,
+    "output_count": pl.Float64(),
 }
 
 DAY: dict[str, pl.DataType] = {"meter_id": pl.String(), "day": pl.Date()} | _FIGURES
@@ -37,7 +38,8 @@ greatest sliding demand (kW), the earlier of equals; `min_demand_kw` the least b
 the span of the blocks expected that measurement supports; `estimated_share` 0..1 of the energy that
 is estimated; `zero_share` 0..1 of the blocks found whose energy is exactly 0; `blocks` found, those
 with energy; `blocks_expected` those that have ended: 92, 96 or 100 once the day is over.
-`computed_at` is that of the newest interval used. Null, never 0, where nothing is known."""
+`computed_at` is that of the newest interval used; `output_count` what a counter of output counted,
+whose blocks are those with a count. Null, never 0, where nothing is known."""
 
 MONTH: dict[str, pl.DataType] = (
     {"meter_id": pl.String(), "month": pl.Date()}
@@ -58,6 +60,7 @@ USED = (
     "quality",
     "revision",
     "computed_at",
+    "output_count",
 )
 """The INTERVAL columns a day is made of."""
 
@@ -117,6 +120,8 @@ def day_rows(intervals: pl.DataFrame, zones: pl.DataFrame, now: datetime) -> pl.
         zones: `meter_id`, `timezone`; meters absent here have no days.
         now: what has ended is expected; a block that ended last may still be on its way.
     """
+    if "output_count" not in intervals.columns:  # of a version before counters of output
+        intervals = intervals.with_columns(output_count=pl.lit(None, pl.Float64))
     rows = local(intervals, zones).group_by("meter_id", "day", "timezone").agg(_day_figures())
     whole = bounded(rows).with_columns(blocks_expected=_expected(now))
     return _shaped(_covered(whole), DAY)
@@ -139,7 +144,8 @@ def _day_figures() -> list[pl.Expr]:
             _ratio(estimated.sum(), energy.sum()), _ratio(estimated.count(), energy.count())
         ).alias("estimated_share"),
         (energy == 0).mean().alias("zero_share"),
-        energy.count().alias("blocks"),
+        pl.coalesce(energy, "output_count").count().alias("blocks"),
+        _total(pl.col("output_count")).alias("output_count"),
         pl.lit(0).alias("revision"),
         pl.col("computed_at").max(),
         pl.col("coverage").sum().alias("_covered"),
@@ -169,6 +175,8 @@ def period_rows(
         now: blocks that have ended are expected.
         length: `1d`, `1mo` or `1y`; `day` is then the period's first local day.
     """
+    if "output_count" not in days.columns:
+        days = days.with_columns(output_count=pl.lit(None, pl.Float64))
     known = days.join(zones.select("meter_id", "timezone"), on="meter_id")
     placed = known.with_columns(pl.col("day").dt.truncate(length))
     rows = placed.group_by("meter_id", "day", "timezone").agg(_period_figures())
@@ -194,6 +202,7 @@ def _period_figures() -> list[pl.Expr]:
         ).alias("estimated_share"),
         _ratio((pl.col("zero_share") * blocks).sum(), blocks.sum()).alias("zero_share"),
         blocks.sum(),
+        _total(pl.col("output_count")).alias("output_count"),
         (blocks > 0).sum().alias("days"),
         pl.col("revision").sum(),
         pl.col("computed_at").max(),

@@ -19,15 +19,16 @@ _NEWEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def beside(
-    rows: Rows, meters: list[str], start: datetime, end: datetime, count: int
+    rows: Rows, meters: list[str], start: datetime, end: datetime, count: int, register: pl.Expr
 ) -> pl.DataFrame:
     """Return the rows of the `count` instants before `start` and from `end` on, per meter.
 
-    Only rows that carry the energy register count and are returned: between two of them a meter
+    Only rows that carry the meter's `register` count and are returned: between two of them a meter
     may send any number of momentary values, which bound nothing. What was withdrawn is not there.
     """
-    before = _nearest(rows, meters, _back(start), count, nearest_last=True)
-    return pl.concat([before, _nearest(rows, meters, _on(end), count, nearest_last=False)])
+    told = lambda *at: standing(rows(*at)).filter(register.is_not_null())  # noqa: E731 - two uses
+    before = _nearest(told, meters, _back(start), count, nearest_last=True)
+    return pl.concat([before, _nearest(told, meters, _on(end), count, nearest_last=False)])
 
 
 def _nearest(
@@ -43,9 +44,7 @@ def _nearest(
     for start, end in windows:
         if not lacking:
             break
-        told = standing(rows(start, end, lacking))
-        more = told.filter(pl.col("energy_import_kwh").is_not_null())
-        found = pl.concat([found, more]).filter(order <= count)
+        found = pl.concat([found, rows(start, end, lacking)]).filter(order <= count)
         seen = found.group_by("meter_id").agg(pl.col("measured_at").n_unique())
         enough = seen.filter(pl.col("measured_at") >= count)["meter_id"].to_list()
         lacking = sorted(set(lacking) - set(enough))

@@ -18,6 +18,7 @@ from processors.history.latest import latest, latest_intervals
 from processors.history.neighbours import Rows, beside
 from processors.history.recent import Recent, conformed, joined, nothing_held
 from processors.history.tables import Tables, by_time, of
+from processors.samples import register_of
 from processors.verdict import VERDICT
 
 RECENT_SPAN = timedelta(days=3)
@@ -200,11 +201,11 @@ class History:
     ) -> pl.DataFrame:
         """Return the rows of the `count` instants before `start` and from `end` on, per meter.
 
-        READING rows that carry the energy import register, however far away; every version
-        received; sorted as `readings`.
+        READING rows that carry the meter's register, however far away; every version received;
+        sorted as `readings`.
         """
-        rows = self._reading_rows()
-        found = beside(rows, list(meters), start, end, count)
+        register = register_of(self._book)
+        found = beside(self._reading_rows(), list(meters), start, end, count, register)
         return found.sort("meter_id", "measured_at", "received_at")
 
     def days(

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from collector.site import BASES, Site
+from collector.counting import Counted
+from collector.site import BASES, Production, Site
 from collector.yamlfile import Fault, Lines
 from processors.anomaly_settings import AnomalySettings
 from processors.policy.load import Packs
@@ -130,13 +131,20 @@ def _of_site(
         yield Fault(*place, "use", problem, ", ".join(sorted(rows)))
     yield from _of_supply(site, place, settings, packs)
     meters = {one.id for one in site.meters}
-    for made in site.production:
+    counted = [one for meter in site.meters if meter.counts for one in meter.counts.of]
+    told: list[Production | Counted] = [*site.production, *counted]
+    for made in told:
         if made.product not in BASES and not packs.product_known(made.product):
             problem = f"{site.id}: no product quota has a row {made.product!r}"
-            yield Fault(*place, "production.product", problem, "a row id of a product quota pack")
+            allowed = "a row id of a product quota pack"
+            yield Fault(*place, f"{_where(made)}.product", problem, allowed)
         for meter in sorted(set(made.meters) - meters):
             problem = f"{site.id}: no meter {meter!r}"
-            yield Fault(*place, "production.meters", problem, ", ".join(sorted(meters)))
+            yield Fault(*place, f"{_where(made)}.meters", problem, ", ".join(sorted(meters)))
+
+
+def _where(made: Production | Counted) -> str:
+    return "production" if isinstance(made, Production) else "meters.counts.of"
 
 
 def _of_supply(
