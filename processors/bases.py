@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 
 from collector.site import BASES, Kind, Site
-from processors.claims import Claim, Period, area_claim, output_claims
+from processors.claims import Claim, Period, area_claim, crossing_claims, output_claims
 from processors.policy.load import Packs
 from processors.policy.pack import Role, Row, TablePack
 from processors.settings import VerdictSettings
@@ -25,7 +25,7 @@ def claims_of(
     areas, outputs = [], []
     for site in sites:
         asked = _asked(site, packs, settings)
-        made = output_claims(site, period)
+        made = output_claims(site, period) + crossing_claims(site, period)
         if "floor_area" in asked:
             areas.append(area_claim(site, period) or _lacking(site, period, "", "m2"))
         lacking = asked - {"floor_area"} - {one.product for one in made}

@@ -103,6 +103,8 @@ class Claim:
     """How its energy was parted from that of other products; empty: it was not."""
     annualised: str = ""
     """How a part of a year was scaled to a year; empty: it was not."""
+    crosses: bool = False
+    """All that is declared of it reaches beyond the period; it has no segments."""
     count_coverage: float | None = None
     """0..1 of the days its counters support (`processors.counted`); None: none counts it."""
 
@@ -195,7 +197,8 @@ def _declarers(names: Iterable[str]) -> str:
 def output_claims(site: Site, period: Period) -> list[Claim]:
     """Return one claim for each product, and each of BASES, declared within the period.
 
-    Declarations that reach beyond the period are left out: their output cannot be split.
+    Declarations that reach beyond the period are left out: their output cannot be split. What they
+    alone are about is in `crossing_claims`.
     """
     inside = [
         one for one in site.production if period.start <= one.since and one.until <= period.end
@@ -203,6 +206,25 @@ def output_claims(site: Site, period: Period) -> list[Claim]:
     keys = dict.fromkeys((one.product, one.unit, one.meters) for one in inside)
     groups = [[one for one in inside if (one.product, one.unit, one.meters) == k] for k in keys]
     return [_output_claim(site, group, inside) for group in groups]
+
+
+def crossing_claims(site: Site, period: Period) -> list[Claim]:
+    """Return one claim without segments for each product whose declarations all cross the period.
+
+    Nobody declared how much of their output was made inside, and no share of it is invented.
+    """
+    met = [one for one in site.production if one.since < period.end and one.until > period.start]
+    across = [one for one in met if one.since < period.start or one.until > period.end]
+    inside = {one.product for one in met if one not in across}
+    units = {one.product: one.unit for one in across if one.product not in inside}
+    return [
+        Claim(site, period, name, 0.0, unit, _declarers(_by(across, name)), (), (), crosses=True)
+        for name, unit in units.items()
+    ]
+
+
+def _by(made: Iterable[Production], product: str) -> Iterator[str]:
+    return (one.declared_by for one in made if one.product == product)
 
 
 def _output_claim(site: Site, group: list[Production], everyone: list[Production]) -> Claim:

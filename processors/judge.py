@@ -130,7 +130,7 @@ def _policy_missing(case: Case, packs: Packs, settings: VerdictSettings) -> Reas
 def _denominator_missing(case: Case) -> Reason | None:
     claim, row = case.claim, case.row
     if not claim.segments:
-        return Reason.NO_DENOMINATOR if claim.product else Reason.NO_FLOOR_AREA
+        return _undeclared(claim)
     if claim.shared:
         return Reason.SHARED_METERS
     if row is None:
@@ -140,6 +140,12 @@ def _denominator_missing(case: Case) -> Reason | None:
     if claim.product and row.unit.partition("/")[2] != claim.unit:
         return Reason.UNIT_MISMATCH
     return None
+
+
+def _undeclared(claim: Claim) -> Reason:
+    if claim.crosses:
+        return Reason.DECLARATION_CROSSES_PERIOD
+    return Reason.NO_DENOMINATOR if claim.product else Reason.NO_FLOOR_AREA
 
 
 def _uncounted(claim: Claim, settings: VerdictSettings) -> Reason | None:

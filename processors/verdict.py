@@ -57,6 +57,8 @@ class Reason(StrEnum):
     """The period is part of a year, and the site has no whole year before to scale it by."""
     UNIT_MISMATCH = "unit_mismatch"
     """Output is declared in another unit than the row's."""
+    DECLARATION_CROSSES_PERIOD = "declaration_crosses_period"
+    """What is declared reaches beyond the period; how much of it was made inside, nobody said."""
     COUNT_NOT_COVERED = "count_not_covered"
     """A counter counts the output, and its readings do not support enough of the period."""
     NOTHING_COUNTED = "nothing_counted"

@@ -22,6 +22,10 @@ REASONS: dict[str, tuple[str, str]] = {
         "no whole year before to scale a part of a year by",
     ),
     "unit_mismatch": ("产量单位与条目不符", "output is declared in another unit"),
+    "declaration_crosses_period": (
+        "申报期间跨出统计期，产量不作拆分",
+        "what is declared reaches beyond the period, and is not split",
+    ),
     "count_not_covered": (
         "产量计数器的数据不足以覆盖该期间",
         "the counter of the output is not covered well enough over the period",
