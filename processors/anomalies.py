@@ -36,6 +36,8 @@ class Material:
     """`site_id, meter_id` of main meters."""
     least_coverage: float = 0.95
     """A day less covered says nothing."""
+    before: pl.DataFrame | None = None
+    """ANOMALY rows that were open at the look before."""
 
 
 class Why(StrEnum):
@@ -75,7 +77,7 @@ def anomalies(
     held = {kind: one for kind, one in bounds.items() if isinstance(one, Bound)}
     found, seen = [], []
     for table, signal in _signals(rows, material, held):
-        some, judged = episodes(table, signal)
+        some, judged = episodes(table, signal, material.before)
         found.append(_finished(signal.kind, some))
         seen.append(judged.with_columns(pl.lit(signal.kind.value).alias("kind")))
     sites = material.facts.select("meter_id", "site_id")

@@ -162,7 +162,7 @@ def zero(bound: Bound) -> Signal:
 def zeros(found: pl.DataFrame) -> pl.DataFrame:
     """Return the episodes of `zero` that are long enough; their value is their days."""
     long = found.with_columns(value=pl.col("samples").cast(pl.Float64))
-    return long.filter(pl.col("value") >= pl.col("threshold"))
+    return long.filter(pl.col("goes_on") | (pl.col("value") >= pl.col("threshold")))
 
 
 def gaps(

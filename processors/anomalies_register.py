@@ -162,5 +162,5 @@ def stop(bound: Bound) -> Signal:
 
 def stopped(found: pl.DataFrame) -> pl.DataFrame:
     """Return the episodes of `stop` that come to enough energy; their value is their hours."""
-    enough = found.filter(pl.col("observed") >= pl.col("reference"))
+    enough = found.filter(pl.col("goes_on") | (pl.col("observed") >= pl.col("reference")))
     return enough.with_columns(value=pl.col("held_s") / 3600.0)

@@ -140,25 +140,39 @@ class Signal:
     """A row speaks of the step to it: its episode is dated, however it is preceded."""
 
 
-def episodes(rows: pl.DataFrame, signal: Signal) -> tuple[pl.DataFrame, pl.DataFrame]:
+def episodes(
+    rows: pl.DataFrame, signal: Signal, before: pl.DataFrame | None = None
+) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the episodes of a signal, and what was judged.
 
     Args:
         rows: sorted by `meter_id` and `at`, with `end` (of a block or day; of a reading `at`), with
             `gap_s`, the longest pause (s) an episode may bridge, and the signal's columns.
         signal: the condition.
+        before: ANOMALY rows that were open when the rows were last looked at: such an episode is in
+            force at the meter's first row, if it began before it.
 
     Returns:
-        Columns of ANOMALY but those of the meter's site and the bound's; and `meter_id, judged,
-        since, until`.
+        Columns of ANOMALY but those of the meter's site and the bound's, and `goes_on`: it was in
+        force before the first row; and `meter_id, judged, since, until`.
     """
-    judged = _judged(rows, signal)
+    judged = _judged(rows, signal).join(
+        _begun(before, signal), on="meter_id", how="left", maintain_order="left"
+    )
     seen = judged.group_by("meter_id").agg(
         pl.len().cast(pl.Int64).alias("judged"),
         pl.col("at").min().alias("since"),
         pl.col("end").max().alias("until"),
     )
     return _cut(judged, signal), seen
+
+
+def _begun(before: pl.DataFrame | None, signal: Signal) -> pl.DataFrame:
+    """Return since when each meter's episode of this signal was open."""
+    if before is None:
+        return pl.DataFrame(schema={"meter_id": pl.String(), "begun": UTC_US})
+    mine = before.filter(pl.col("until").is_null(), kind=signal.kind.value, phase=signal.phase)
+    return mine.group_by("meter_id").agg(pl.col("since").min().alias("begun"))
 
 
 def _judged(rows: pl.DataFrame, signal: Signal) -> pl.DataFrame:
@@ -183,10 +197,12 @@ def _cut(judged: pl.DataFrame, signal: Signal) -> pl.DataFrame:
     meter = pl.col("meter_id")
     pause = (pl.col("at") - pl.col("end").shift()).dt.total_microseconds() / 1e6
     other = (meter != meter.shift()).fill_null(value=True)
-    state = pl.when("on").then(1).when(pl.col("off") | pl.col("begins")).then(0)
+    was = pl.col("other") & (pl.col("begun") <= pl.col("at")).fill_null(value=False)
+    in_force = pl.col("on") | (pl.col("was") & ~pl.col("off"))
+    state = pl.when(in_force).then(1).when(pl.col("off") | pl.col("begins")).then(0)
     marked = (
         judged.with_columns(other.alias("other"))
-        .with_columns((pl.col("other") | (pause > pl.col("gap_s"))).alias("begins"))
+        .with_columns((pl.col("other") | (pause > pl.col("gap_s"))).alias("begins"), was=was)
         .with_columns(state.cast(pl.Int8).forward_fill().alias("state"))
     )
     changes = pl.col("begins") | (pl.col("state") != pl.col("state").shift()).fill_null(value=True)
@@ -219,10 +235,12 @@ def _summed(shown: pl.DataFrame, signal: Signal) -> pl.DataFrame:
         pl.col("reference").get(worst),
         pl.col("threshold").get(worst),
         *(pl.col(name).first() for name in ("basis", "delay_s")),
+        pl.col("was").first().alias("goes_on"),
         pl.len().cast(pl.Int64).alias("samples"),
         held.alias("held_s"),
     )
-    return found.filter(pl.col("held_s") >= pl.col("delay_s")).select(
+    lasted = pl.col("goes_on") | (pl.col("held_s") >= pl.col("delay_s"))
+    return found.filter(lasted).select(
         "meter_id",
         pl.lit(signal.kind.value).alias("kind"),
         pl.lit(signal.phase).alias("phase"),
@@ -230,5 +248,5 @@ def _summed(shown: pl.DataFrame, signal: Signal) -> pl.DataFrame:
         pl.lit(signal.unit).alias("unit"),
         *("observed", "reference"),
         pl.lit(signal.measure).alias("measure"),
-        *("basis", "samples", "held_s"),
+        *("basis", "samples", "held_s", "goes_on"),
     )

@@ -24,7 +24,7 @@ def carried(before: pl.DataFrame, found: pl.DataFrame, sought: pl.DataFrame) -> 
     """Return `found` with what the look before it knew.
 
     Args:
-        before: ANOMALY rows that were open.
+        before: ANOMALY rows that the look before knew.
         found: ANOMALY rows of the look.
         sought: its SOUGHT rows.
 
@@ -32,11 +32,22 @@ def carried(before: pl.DataFrame, found: pl.DataFrame, sought: pl.DataFrame) -> 
         ANOMALY rows. An episode that was there when the look begins has the beginning it had
         before; one of a meter that nothing was heard of since is still open, as far as known.
     """
-    known = before.filter(pl.col("until").is_null()).select(
-        *KEY, was_since="since", was_bound="since_is_bound"
+    known = before.group_by(*KEY, "until").agg(
+        pl.col("since").min().alias("was_since"),
+        pl.col("since_is_bound").sort_by("since").first().alias("was_bound"),
     )
     first = pl.col("since_is_bound") & (pl.col("since") == pl.col("since").min().over(KEY))
-    joined = found.with_columns(first.alias("first")).join(known, on=KEY, how="left")
+    closed = known.filter(pl.col("until").is_not_null())
+    was_open = known.filter(pl.col("until").is_null()).drop("until")
+    joined = (
+        found.with_columns(first.alias("first"))
+        .join(was_open, on=KEY, how="left")
+        .join(closed, on=[*KEY, "until"], how="left", suffix="_closed")
+        .with_columns(
+            was_since=pl.coalesce("was_since_closed", "was_since"),
+            was_bound=pl.coalesce("was_bound_closed", "was_bound"),
+        )
+    )
     goes_on = pl.col("first") & (pl.col("was_since") < pl.col("since"))
     merged = joined.with_columns(
         since=pl.when(goes_on).then("was_since").otherwise("since"),

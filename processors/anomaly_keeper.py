@@ -82,14 +82,15 @@ class AnomalyKeeper:
         """
         now, settings = self._clock.now(), self._settings
         pack = self._packs.anomaly(settings.anomalies.pack, now.date())
+        before = self.anomalies()
         asked = Look(
             start=now - timedelta(hours=settings.anomalies.look_back_hours),
             end=now,
             bounds=partial(bounds, pack, settings.anomalies),
             least_coverage=settings.indices.min_coverage,
+            before=before,
         )
         found, sought = look(self._past, self._sites, asked)
-        before = self.anomalies()
         known = carried(before, found, sought)
         self._tell(told(before, known, now))
         _save(self._path, known.filter(pl.col("until").is_null()))

@@ -51,6 +51,8 @@ class Look:
     meters: tuple[str, ...] | None = None
     """None: all."""
     as_of: datetime | None = None
+    before: pl.DataFrame | None = None
+    """What the look before knew, schema ANOMALY."""
 
 
 def look(past: Past, sites: Sequence[Site], asked: Look) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -101,6 +103,7 @@ def _part(past: Past, sites: list[Site], asked: Look) -> tuple[pl.DataFrame, pl.
         changes=book.changes,
         mains=book.meters.filter("is_main").select("site_id", "meter_id"),
         least_coverage=asked.least_coverage,
+        before=asked.before,
     )
     found = [anomalies(part, asked.bounds(own)) for own, part in _apart(material, sites)]
     one, other = (pl.concat(rows) for rows in zip(*found, strict=True))
