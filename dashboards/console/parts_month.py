@@ -112,12 +112,17 @@ def _place(period: str | None, order: list[str]) -> int:
     return order.index(period) if period else len(order)
 
 
+def _of_whole(share: float | None) -> str:
+    """Return a share, rounded to the nearest: the column adds up, coverage must not."""
+    return text.DASH if share is None else f"{share * 100:.1f} %"
+
+
 def _share(row: Row, t: Words) -> str:
     why = escape(t("bill_reason_" + row["reason"])) if row["reason"] else ""
     return (
         f"<tr><td>{escape(t('tariff_' + (row['tariff_period'] or 'none')))}</td>"
         f'<td class="num">{text.figure(row["energy_kwh"])}</td>'
-        f'<td class="num">{text.percent(row["share"])}</td>'
+        f'<td class="num">{_of_whole(row["share"])}</td>'
         f'<td class="num">{text.figure(row["max_block_demand_kw"])}</td>'
         f'<td class="num">{text.percent(row["coverage"])}</td><td class="doubt">{why}</td></tr>'
     )

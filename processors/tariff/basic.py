@@ -2,6 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from collector.dated import in_force
 from collector.site import Site
@@ -34,7 +35,9 @@ def basic_lines(
         size = Known(f"transformer {supply.transformer_kva} kVA ({supply.declared_by or 'site'})")
         kva = supply.transformer_kva
         return [_line(Item.CAPACITY, bounds, (kva, "kVA", price), (size, *known))]
-    top = whole["max_demand_kw"]
+    top, at = whole["max_demand_kw"], whole["max_demand_at"]
+    if isinstance(at, datetime):
+        whole = whole | {"max_demand_at": at.astimezone(ZoneInfo(site.timezone))}
     measured = float(top) if isinstance(top, float) else None
     if supply.basic == "actual_max_demand":
         return [_actual(segment, measured, whole, bounds)]
@@ -96,7 +99,7 @@ def _moment(whole: dict[str, object]) -> Known:
     top, at = whole["max_demand_kw"], whole["max_demand_at"]
     if top is None:
         return Known("no maximum demand is known")
-    return Known(f"maximum demand {top:,.2f} kW, window to {at:%Y-%m-%d %H:%M} UTC")
+    return Known(f"maximum demand {top:,.2f} kW, window to {at:%Y-%m-%d %H:%M %Z}")
 
 
 def _notes(whole: dict[str, object]) -> tuple[str, ...]:
