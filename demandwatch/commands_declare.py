@@ -18,7 +18,8 @@ from processors.activity import Declaration, DeclarationError, standing
 
 declare = typer.Typer(
     help="Declare what energy is divided by: output of a product, output value, value added, "
-    "guests, floor area. A declaration is never edited: one of the same period is its revision, "
+    "guests, floor area, and what corrections ask for (operating_hours_h, altitude_m, ...). A "
+    "declaration is never edited: one of the same period is its revision, "
     "and verdicts name who declared. It counts before what the settings say.",
     no_args_is_help=True,
 )
@@ -32,11 +33,13 @@ _SHOWN = (
 Activity = Annotated[
     str,
     typer.Option(
-        help="A product of a quota pack, output_value, value_added, guests or floor_area_m2."
+        help="A product of a quota pack, output_value, value_added, guests, floor_area_m2, or an "
+        "input of a correction, e.g. operating_hours_h."
     ),
 ]
 Until = Annotated[
-    str | None, typer.Option("--to", help="First day after the period; none for floor area.")
+    str | None,
+    typer.Option("--to", help="First day after the period; none for floor area and inputs."),
 ]
 Share = Annotated[
     float | None, typer.Option(help="Share (0..1) of the energy products have in common.")

@@ -15,10 +15,12 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from collector.dated import Dated
 from collector.reading import UTC_US
 from collector.site import BASES, Identifier, Production, Site, Strict
+from processors.policy.correction import INPUTS
 from processors.policy.load import Packs
 
 FLOOR_AREA = "floor_area_m2"
-"""A state, in force until the next one; all other activities belong to a period."""
+"""A state, in force until the next one, as are inputs of corrections; all other activities belong
+to a period."""
 
 ACTIVITY: dict[str, pl.DataType] = {
     "declaration_id": pl.Int64(),
@@ -36,12 +38,16 @@ ACTIVITY: dict[str, pl.DataType] = {
     "declared_at": UTC_US,
     "replaces": pl.Int64(),
 }
-"""One row an act. `activity` a product, output_value, value_added, guests or floor_area_m2;
-`start`, `until` local days, half-open (floor area: null, until the next one); `value` in `unit`,
-null: the declaration `replaces` is withdrawn; `share` 0..1 of energy in common; `meters` the
-product's own, with blanks between; `replaces` the declaration this one revises."""
+"""One row an act. `activity` a product, output_value, value_added, guests, floor_area_m2 or an
+input of a correction; `start`, `until` local days, half-open (states: null, until the next one);
+`value` in `unit`, null: the declaration `replaces` is withdrawn; `share` 0..1 of energy in
+common; `meters` the product's own, with blanks between; `replaces` the declaration this one
+revises."""
 
 _PERIOD = ["site_id", "activity", "start", "until"]
+
+
+_NEEDED = "`until` is needed: the first day after the period"
 
 
 class DeclarationError(ValueError):
@@ -52,10 +58,11 @@ class Declaration(Strict):
     """One figure that somebody declares for a site."""
 
     activity: Identifier
-    """A product of a quota pack, `output_value`, `value_added`, `guests` or `floor_area_m2`."""
+    """A product of a quota pack, `output_value`, `value_added`, `guests`, `floor_area_m2` or an
+    input of a correction, e.g. `operating_hours_h`."""
     since: date = Field(alias="from")
     until: date | None = None
-    """First day that no longer belongs to the period; none for floor area."""
+    """First day that no longer belongs to the period; none for floor area and for inputs."""
     value: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     unit: str
     declared_by: Annotated[str, Field(max_length=200)]
@@ -86,7 +93,8 @@ class Declaration(Strict):
             if self.until is not None:
                 raise ValueError("floor area holds until the next one: leave out `until`")
         elif self.until is None:
-            raise ValueError("`until` is needed: the first day after the period")
+            if self.activity in BASES:
+                raise ValueError(_NEEDED)
         elif self.until <= self.since:
             raise ValueError("`until` must be later than `from`")
         return self
@@ -120,19 +128,37 @@ def refused(one: Declaration, site: Site, packs: Packs, today: date) -> str | No
     """
     if one.since > today or (one.until is not None and one.until > today):
         return "the period is not over: only what has been made or served is declared"
-    units = _units(one.activity, packs)
-    if not units:
-        kinds = ", ".join((FLOOR_AREA, *BASES))
-        return f"{one.activity}: no product quota has such a row, and it is none of {kinds}"
-    if one.unit not in units:
-        return f"{one.activity} is counted in {' or '.join(units)}, not in {one.unit!r}"
-    own = one.activity not in (FLOOR_AREA, *BASES)
+    inputs = _inputs(packs)
+    if problem := _unfit(one, packs, inputs):
+        return problem
+    own = one.activity not in (FLOOR_AREA, *BASES, *inputs)
     if not own and (one.meters or one.share):
         return f"{one.activity} is of the whole site: no meters, no share"
     known = {meter.id for meter in site.meters}
     if strange := sorted(set(one.meters) - known):
         return f"{site.id} has no meter {', '.join(strange)}"
     return None
+
+
+def _inputs(packs: Packs) -> dict[str, str]:
+    """Return the inputs of corrections and their units: of the formulas, and those packs name."""
+    steps = (step for one in packs.tables for row in one.rows for step in row.corrections)
+    return dict.fromkeys((step.input for step in steps if step.input), "1") | INPUTS
+
+
+def _unfit(one: Declaration, packs: Packs, inputs: Mapping[str, str]) -> str | None:
+    """Return what is wrong with the name, the unit or the span of a declaration."""
+    known = inputs.get(one.activity)
+    units = (known,) if known else _units(one.activity, packs)
+    if not units:
+        kinds = ", ".join((FLOOR_AREA, *BASES, *INPUTS))
+        return f"{one.activity}: no product quota has such a row, and it is none of {kinds}"
+    if one.unit not in units:
+        return f"{one.activity} is counted in {' or '.join(units)}, not in {one.unit!r}"
+    if known and one.until is not None:
+        return f"{one.activity} holds until the next one: leave out `until`"
+    lacks = one.until is None and not known and one.activity != FLOOR_AREA
+    return _NEEDED if lacks else None
 
 
 def _units(activity: str, packs: Packs) -> tuple[str, ...]:
@@ -186,11 +212,22 @@ def with_activity(sites: Iterable[Site], stand: pl.DataFrame) -> tuple[Site, ...
 def _with(site: Site, rows: list[dict[str, object]]) -> Site:
     areas = {one.since: one for one in site.floor_area_m2}
     areas |= {one.since: one for one in map(_area, rows) if one is not None}
-    made = [_made(row) for row in rows if row["activity"] != FLOOR_AREA]
+    made = [_made(row) for row in rows if row["until"] is not None]
     kept = [one for one in site.production if not any(_same(one, other) for other in made)]
     whole = sorted([*kept, *made], key=lambda one: (one.since, one.product))
     dated = tuple(areas[day] for day in sorted(areas))
-    return site.model_copy(update={"production": tuple(whole), "floor_area_m2": dated})
+    told = {"production": tuple(whole), "floor_area_m2": dated, "declared": _facts(site, rows)}
+    return site.model_copy(update=told)
+
+
+def _facts(site: Site, rows: Iterable[Mapping[str, object]]) -> dict[str, tuple[Dated, ...]]:
+    """Return the inputs of corrections; what is declared stands before the settings' of a day."""
+    found = {name: {one.since: one for one in told} for name, told in site.declared.items()}
+    for row in rows:
+        if row["until"] is None and row["activity"] != FLOOR_AREA:
+            one = _dated(row)
+            found.setdefault(str(row["activity"]), {})[one.since] = one
+    return {name: tuple(told[day] for day in sorted(told)) for name, told in found.items()}
 
 
 def _same(one: Production, other: Production) -> bool:
@@ -198,8 +235,10 @@ def _same(one: Production, other: Production) -> bool:
 
 
 def _area(row: Mapping[str, object]) -> Dated | None:
-    if row["activity"] != FLOOR_AREA:
-        return None
+    return _dated(row) if row["activity"] == FLOOR_AREA else None
+
+
+def _dated(row: Mapping[str, object]) -> Dated:
     told = {"from": row["start"], "value": row["value"], "declared_by": row["declared_by"]}
     return Dated.model_validate(told)
 

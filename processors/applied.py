@@ -38,6 +38,8 @@ class Line:
     measured: tuple[Correction, ...]
     """Corrections of the measured figure."""
     declared: Mapping[str, float]
+    by: Mapping[str, str]
+    """Who declared each, as far as that is on record."""
     advanced: float | None
     grades: tuple[tuple[str, float], ...]
     """Every level with a figure, corrected, tightest first."""
@@ -45,20 +47,28 @@ class Line:
 
     def corrected(self, measured: float) -> Folded:
         """Return the measured figure (in the row's unit) after the corrections of its side."""
-        return _fold(measured, self.measured, "", self.declared)
+        return _fold(measured, self.measured, "", self.declared, self.by)
 
     def grade(self, actual: float) -> str | None:
         """Return the tightest level the figure meets, or None."""
         return next((name for name, figure in self.grades if actual <= figure), None)
 
 
-def apply(pack: TablePack, row: Row, declared: Mapping[str, float], *, existing: bool) -> Line:
+def apply(
+    pack: TablePack,
+    row: Row,
+    declared: Mapping[str, float],
+    *,
+    existing: bool,
+    by: Mapping[str, str] | None = None,
+) -> Line:
     """Apply a row to a site.
 
     Args:
         pack: the edition in force.
         row: one of its rows.
         declared: the site's declared facts by name.
+        by: who declared each of them; shown where one is used.
         existing: False holds the site to the access level, if the pack has one.
 
     Raises:
@@ -68,7 +78,8 @@ def apply(pack: TablePack, row: Row, declared: Mapping[str, float], *, existing:
     binding = pack.level(Role.LIMIT) if existing or access is None else access
     if binding is None:
         raise ValueError(f"{pack.id} {pack.edition} has no limit level")
-    figures = {level.id: _threshold(row, level, declared) for level in pack.levels}
+    who = by or {}
+    figures = {level.id: _threshold(row, level, declared, who) for level in pack.levels}
     advanced = pack.level(Role.ADVANCED)
     bound = row.levels.get(binding.id)
     known = [(name, one.value) for name, one in figures.items() if one.value is not None]
@@ -78,17 +89,20 @@ def apply(pack: TablePack, row: Row, declared: Mapping[str, float], *, existing:
         threshold=figures[binding.id],
         measured=_of_side(row.corrections, Side.MEASURED),
         declared=declared,
+        by=who,
         advanced=figures[advanced.id].value if advanced else None,
         grades=tuple(sorted(known, key=lambda one: one[1])),
         provenance=bound.provenance if bound else row.provenance,
     )
 
 
-def _threshold(row: Row, level: LevelName, declared: Mapping[str, float]) -> Folded:
+def _threshold(
+    row: Row, level: LevelName, declared: Mapping[str, float], by: Mapping[str, str]
+) -> Folded:
     figure = row.levels.get(level.id)
     steps = _of_side(row.corrections, Side.THRESHOLD)
     meant = [one for one in steps if not one.levels or level.id in one.levels]
-    return _fold(figure.value if figure else None, meant, level.role, declared)
+    return _fold(figure.value if figure else None, meant, level.role, declared, by)
 
 
 def _of_side(corrections: Iterable[Correction], side: Side) -> tuple[Correction, ...]:
@@ -96,7 +110,11 @@ def _of_side(corrections: Iterable[Correction], side: Side) -> tuple[Correction,
 
 
 def _fold(
-    value: float | None, steps: Iterable[Correction], level: str, declared: Mapping[str, float]
+    value: float | None,
+    steps: Iterable[Correction],
+    level: str,
+    declared: Mapping[str, float],
+    by: Mapping[str, str],
 ) -> Folded:
     if value is None:
         return Folded(None)
@@ -111,8 +129,8 @@ def _fold(
             name = str(missing.args[0])
             (skipped if step.when_missing == "none" else lacking).append(name)
         else:
-            used = [f"{k}={v:g}" for k, v in declared.items() if k in formula.text]
-            used += [f"{step.input}={declared[step.input]:g}"] if step.input else []
+            names = [k for k in declared if k in formula.text or k == step.input]
+            used = [f"{k}={declared[k]:g}{f' by {by[k]}' if by.get(k) else ''}" for k in names]
             applied.append(f"{step.formula}({', '.join(used)}): {formula.text}")
     stated = None if lacking else round(value, DECIMALS)
     return Folded(stated, tuple(applied), tuple(skipped), tuple(lacking))

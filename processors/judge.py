@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from collector.dated import in_force
+from collector.dated import Dated, in_force
 from collector.site import BASES, Site
 from processors.allocation import ESTIMATED, allocate
 from processors.applied import Folded, Line, apply
@@ -85,7 +85,10 @@ def _find(case: Case, packs: Packs, settings: VerdictSettings, now: datetime) ->
     if not told or case.pack is None or case.row is None or per_unit is None:
         return Finding(Outcome.UNDECIDED, reason or Reason.NO_DATA)
     claim, row = case.claim, case.row
-    line = apply(case.pack, row, _declared(claim), existing=claim.site.existing)
+    facts = _declared(claim)
+    values = {name: one.value for name, one in facts.items()}
+    by = {name: one.declared_by for name, one in facts.items()}
+    line = apply(case.pack, row, values, existing=claim.site.existing, by=by)
     actual = line.corrected(_in_unit(case, per_unit))
     if actual.lacking or line.threshold.lacking:
         return Finding(Outcome.UNDECIDED, reason or Reason.CORRECTION_INPUT_MISSING, line=line)
@@ -186,11 +189,11 @@ def _too_short(claim: Claim, settings: VerdictSettings) -> Reason | None:
     return None if claim.annualised != MEAN else Reason.NO_SEASONAL_SHAPE
 
 
-def _declared(claim: Claim) -> dict[str, float]:
+def _declared(claim: Claim) -> dict[str, Dated]:
     """Return the correction inputs in force at the end of the period."""
     last = date.fromordinal(claim.period.end.toordinal() - 1)
     found = {name: in_force(values, last) for name, values in claim.site.declared.items()}
-    return {name: one.value for name, one in found.items() if one is not None}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _in_unit(case: Case, kwh: float) -> float:

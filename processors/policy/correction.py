@@ -59,6 +59,22 @@ class Formula:
     """Whether the pack must name the declared fact (`input`)."""
 
 
+INPUTS = {
+    "altitude_m": "m",
+    "site_pressure_pa": "Pa",
+    "clinker_ratio_pct": "%",
+    "ore_grade_pct": "%",
+    "rare_earth_ore_pct": "%",
+    "vanadium_titanium_ore_pct": "%",
+    "laterite_ore_pct": "%",
+    "operating_hours_h": "h",
+    "area_per_person_m2": "m2",
+    "occupancy_pct": "%",
+    "guest_room_share_pct": "%",
+}
+"""Facts the formulas read, and the unit each is declared in. What a pack names itself for
+`reviewed_factor` and `reviewed_addition` is a bare number."""
+
 _GBT_51161 = "GB/T 51161-2016, recalled: check against the standard"
 
 
@@ -130,7 +146,7 @@ FORMULAS: dict[str, Formula] = {
     ),
     "altitude": Formula(
         Side.THRESHOLD,
-        "above 1500 m: L × (1.179 - 0.211 × site_pressure_pa / 101325)",
+        "altitude_m above 1500: L × (1.179 - 0.211 × site_pressure_pa / 101325)",
         "GB 16780-2021",
         _altitude,
     ),

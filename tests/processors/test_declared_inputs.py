@@ -1,0 +1,63 @@
+"""Inputs of corrections are declared, dated and with a name; settings are the fallback."""
+
+from datetime import UTC, date, datetime
+
+from policy_rows import REPO, day_rows, meter, site
+
+from processors.activity import Declaration, refused, standing, with_activity
+from processors.claims import Period
+from processors.history.activitybook import ActivityBook
+from processors.judge import judge
+from processors.policy.correction import FORMULAS, INPUTS, Given, MissingInputError
+from processors.policy.load import load_packs
+from processors.settings import VerdictSettings
+
+PACKS, _ = load_packs(REPO / "config/policy")
+OCT, NOW = Period(date(2025, 10, 1), date(2025, 11, 1)), datetime(2026, 1, 10, tzinfo=UTC)
+
+
+def says(since, value, name="altitude_m", unit="m"):
+    told = {"activity": name, "from": since, "value": value, "unit": unit, "declared_by": "Li"}
+    return Declaration.model_validate(told)
+
+
+def corrected(book, as_of=None):
+    made = {"product": "clinker_el", "output": 500, "unit": "t", "declared_by": "Li",
+            "from": "2025-10-01", "until": "2025-11-01"}  # fmt: skip
+    fallback = {"altitude_m": [{"from": "2020-01-01", "value": 100, "declared_by": "file"}]}
+    here = site(kind="factory", use="", floor_area_m2=[], meters=[meter("m")], production=[made],
+                declared=fallback)  # fmt: skip
+    (known,) = with_activity([here], standing(book.acts(), as_of))
+    days = day_rows("m", OCT.start, OCT.end, 1000.0)
+    told = judge(days, [known], PACKS, OCT, VerdictSettings(), NOW).filter(row_id="clinker_el")
+    return told.row(0, named=True)
+
+
+def test_what_is_declared_stands_before_the_settings_and_is_named_in_the_verdict(tmp_path):
+    book = ActivityBook(tmp_path / "activity.db", lambda: NOW)
+    assert corrected(book)["correction"].startswith("altitude(altitude_m=100 by file)")
+    book.declare("s", says("2025-10-20", 2000))
+    book.declare("s", says("2025-11-05", 9))  # after the period
+    book.declare("s", says("2025-01-01", 80_000, "site_pressure_pa", "Pa"))
+    told = corrected(book)
+    assert "altitude_m=2000 by Li" in told["correction"]
+    assert "site_pressure_pa=80000 by Li" in told["correction"]
+    assert told["threshold"] == round(61 * (1.179 - 0.211 * 80_000 / 101_325), 6)
+    assert corrected(book, datetime(2026, 1, 9, tzinfo=UTC))["threshold"] == 61.0
+    book.close()
+
+
+def test_every_input_a_formula_asks_for_can_be_declared():
+    for formula in FORMULAS.values():
+        known, params = {"altitude_m": 2000.0}, dict.fromkeys(formula.params, 1.0)
+        while True:
+            try:
+                formula.apply(1.0, Given(known, params, "limit", "x" if formula.named else ""))
+                break
+            except MissingInputError as missing:
+                name = str(missing.args[0])
+                if name in {"x", "correction_by_hand"}:
+                    break
+                assert refused(says("2025-01-01", 1, name, INPUTS[name]), site(), PACKS,
+                               NOW.date()) is None  # fmt: skip
+                known[name] = 50.0
