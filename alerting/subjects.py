@@ -65,10 +65,13 @@ _RUNNING: dict[str, pl.DataType] = {
     "energy_so_far_kwh": pl.Float64(),
     "power_kw": pl.Float64(),
     "projected_demand_kw": pl.Float64(),
+    "projected_low_kw": pl.Float64(),
+    "projected_high_kw": pl.Float64(),
     "contract_demand_kw": pl.Float64(),
     "allowed_kw": pl.Float64(),
 }
-"""`allowed_kw`: mean power for the rest of the block that just reaches the contract demand."""
+"""`allowed_kw`: mean power for the rest of the block that just reaches the contract demand;
+`projected_low_kw`, `projected_high_kw` hold the block's demand four times in five."""
 
 _FLEET: dict[str, pl.DataType] = {
     "meter_id": pl.String(),

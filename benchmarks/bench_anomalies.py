@@ -11,7 +11,7 @@ Run: python benchmarks/bench_anomalies.py [meters]
 import json
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -65,7 +65,11 @@ class Past:
         return _each(mine, meters)
 
     def intervals(
-        self, start: datetime, end: datetime, meters: Sequence[str] | None, _: datetime | None
+        self,
+        start: datetime,
+        end: datetime,
+        meters: Sequence[str] | None = None,
+        as_of: datetime | None = None,  # noqa: ARG002 - of the protocol
     ) -> pl.DataFrame:
         """Return blocks of 9 kWh."""
         first = start.replace(minute=0)
@@ -74,7 +78,11 @@ class Past:
         return _of(INTERVAL, starts, timedelta(minutes=15), known, meters)
 
     def days(
-        self, start: date, end: date, meters: Sequence[str] | None, _: datetime | None
+        self,
+        start: date,
+        end: date,
+        meters: Sequence[str] | None = None,
+        as_of: datetime | None = None,  # noqa: ARG002 - of the protocol
     ) -> pl.DataFrame:
         """Return days of 864 kWh."""
         first = datetime(start.year, start.month, start.day, 16, tzinfo=UTC) - timedelta(days=1)
@@ -87,7 +95,7 @@ def _of(
     schema: dict[str, pl.DataType],
     starts: pl.Series,
     length: timedelta,
-    known: dict[str, float | str],
+    known: Mapping[str, object],
     meters: Sequence[str] | None,
 ) -> pl.DataFrame:
     frame = pl.DataFrame({"start": starts}).with_columns(

@@ -48,6 +48,7 @@ def block(ids: list[str], start: datetime, blocks: int = 1) -> pl.DataFrame:
         revision=0,
         computed_at=pl.col("start") + BLOCK + timedelta(seconds=30),
         method=pl.lit("none"),
+        output_count=None,
     ).select(pl.col(n).cast(t) for n, t in INTERVAL.items())
 
 

@@ -35,6 +35,8 @@ FLEET: dict[str, pl.DataType] = {
     "block_start": UTC_US,
     "energy_so_far_kwh": pl.Float64(),
     "projected_demand_kw": pl.Float64(),
+    "projected_low_kw": pl.Float64(),
+    "projected_high_kw": pl.Float64(),
     "last_error": pl.String(),
 }
 """One row a meter of the book. `silent_s` seconds since its last reading; the momentary figures are
@@ -49,6 +51,8 @@ RUNNING: dict[str, pl.DataType] = {
     "measured_at": UTC_US,
     "energy_so_far_kwh": pl.Float64(),
     "projected_demand_kw": pl.Float64(),
+    "projected_low_kw": pl.Float64(),
+    "projected_high_kw": pl.Float64(),
     "contract_demand_kw": pl.Float64(),
     "quota_month_kwh": pl.Float64(),
     "allowed_kw": pl.Float64(),
@@ -57,7 +61,10 @@ RUNNING: dict[str, pl.DataType] = {
 energy, projection and `allowed_kw` are SITE_RUNNING's, null unless every main meter is heard in the
 same running block; `measured_at` is the newest reading among them."""
 
-_MOMENTARY = ("power_kw", "block_start", "energy_so_far_kwh", "projected_demand_kw")
+_MOMENTARY = (
+    "power_kw", "block_start", "energy_so_far_kwh", "projected_demand_kw", "projected_low_kw",
+    "projected_high_kw",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,9 @@ class Running:
     power_kw: float | None
     energy_so_far_kwh: float | None
     projected_demand_kw: float | None
+    projected_low_kw: float | None
+    projected_high_kw: float | None
+    """The bounds hold four cases in five."""
     contract_demand_kw: float | None
     allowed_kw: float | None
     """Mean power for the rest of the block that just reaches the contract demand."""
@@ -163,6 +166,8 @@ def running_of(row: Mapping[str, object]) -> Running:
         power_kw=number(row, "power_kw"),
         energy_so_far_kwh=number(row, "energy_so_far_kwh"),
         projected_demand_kw=number(row, "projected_demand_kw"),
+        projected_low_kw=number(row, "projected_low_kw"),
+        projected_high_kw=number(row, "projected_high_kw"),
         contract_demand_kw=number(row, "contract_demand_kw"),
         allowed_kw=number(row, "allowed_kw"),
         heard_mains=int(number(row, "heard_mains") or 0),

@@ -7,7 +7,7 @@ restart replays the journal from the snapshot, cut where history was committed.
 import time
 from collections import deque
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import Event, Lock
 
@@ -30,6 +30,7 @@ from processors.live import LIVE, Live
 from processors.marks import LATE
 from processors.settings import EngineSettings
 from processors.step import State, step
+from processors.swing_keeper import Swings
 
 RATE_WINDOW_S = 10.0
 VIEW_S = 1.0
@@ -79,7 +80,7 @@ class Engine:
         self._keep, self._listener, self._on_late = keep_journal, listener, on_late
         self.caught_up = Event()
         """Set once what the journal held at the start has been processed."""
-        self._lock = Lock()
+        self._lock, self._swings = Lock(), Swings(history)
         self._live = pl.DataFrame(schema=LIVE)
         self._rate: deque[tuple[float, int]] = deque()
         self._readings = self._intervals = 0
@@ -200,7 +201,7 @@ class Engine:
         self._restored = True
         heard = self._state.marks["meter_id"]
         with self._lock:
-            self._live = running.running(self._state, self._book, heard)
+            self._live = self._running(heard)
 
     def _cut(self) -> int | None:
         """Return where history was committed beyond the snapshot: a replay must stop there once."""
@@ -228,10 +229,15 @@ class Engine:
 
     def _draw(self) -> None:
         """Bring the picture of the running block up to date."""
-        fresh = running.running(self._state, self._book, pl.concat(self._unseen).unique())
+        fresh = self._running(pl.concat(self._unseen).unique())
         with self._lock:
             self._live = running.merge(self._live, fresh)
         self._unseen, self._drawn_at = [], time.monotonic()
+
+    def _running(self, meters: pl.Series) -> pl.DataFrame:
+        newest = self._state.pending["measured_at"].max()
+        swings = self._swings.at(newest) if isinstance(newest, datetime) else None
+        return running.running(self._state, self._book, meters, swings)
 
     @property
     def _acts(self) -> pl.DataFrame:

@@ -17,11 +17,14 @@ LIVE: dict[str, pl.DataType] = {
     "block_start": UTC_US,
     "energy_so_far_kwh": pl.Float64(),
     "projected_demand_kw": pl.Float64(),
+    "projected_low_kw": pl.Float64(),
+    "projected_high_kw": pl.Float64(),
 }
 """One row a meter ever heard. `measured_at`/`received_at` of its last reading; `power_kw` its last
 momentary power, or the mean power between its last two counter readings; `block_start` of the block
 that holds the last reading; `energy_so_far_kwh` since `block_start` (null if the register value at
-the boundary is not known); `projected_demand_kw` = (energy so far + power x time left) / 0.25 h."""
+the boundary is not known); `projected_demand_kw` = (energy so far + power x time left) / 0.25 h,
+and the bounds that hold four cases in five (`processors.swing`): null until a swing is known."""
 
 
 @dataclass(frozen=True, slots=True)

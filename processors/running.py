@@ -12,6 +12,7 @@ from processors.live import LIVE
 from processors.register import build, evaluate
 from processors.samples import Samples, arrange, breaks, code_of
 from processors.step import State
+from processors.swing import SWING, half_width
 
 SITE_RUNNING: dict[str, pl.DataType] = {
     "site_id": pl.String(),
@@ -20,16 +21,28 @@ SITE_RUNNING: dict[str, pl.DataType] = {
     "energy_so_far_kwh": pl.Float64(),
     "power_kw": pl.Float64(),
     "projected_demand_kw": pl.Float64(),
+    "projected_low_kw": pl.Float64(),
+    "projected_high_kw": pl.Float64(),
     "allowed_kw": pl.Float64(),
     "contract_demand_kw": pl.Float64(),
 }
 """One row a site: sums over its main meters, null unless all of them are known in this block.
 `allowed_kw` = (contract x 0.25 h - energy so far) / time left: the mean power for the rest of the
-block that just reaches the contract demand; negative: it is exceeded already."""
+block that just reaches the contract demand; negative: it is exceeded already. The bounds of the
+projection are those of the mains added, as if they swung together: with several too wide."""
 
 
-def running(state: State, book: Book, meters: pl.Series) -> pl.DataFrame:
-    """Return LIVE rows of `meters` (those with a reading in the state), sorted by meter_id."""
+def running(
+    state: State, book: Book, meters: pl.Series, swings: pl.DataFrame | None = None
+) -> pl.DataFrame:
+    """Return LIVE rows of `meters` (those with a reading in the state), sorted by meter_id.
+
+    Args:
+        state: of the step.
+        book: the meters.
+        meters: which are wanted.
+        swings: SWING rows; without a meter's its projection has no bounds.
+    """
     mine = state.pending.join(meters.to_frame("meter_id"), on="meter_id", how="semi")
     if mine.is_empty():
         return pl.DataFrame(schema=LIVE)
@@ -38,12 +51,14 @@ def running(state: State, book: Book, meters: pl.Series) -> pl.DataFrame:
     last = np.append(first[1:], len(samples.code)) - 1
     t = samples.t[last]
     start = floor_block(t)
-    so_far, pace = _register_view(samples, book, code, start)
+    so_far, pace, over_h = _register_view(samples, book, code, start)
     power = _last_power(samples, code)
+    over_h = np.where(np.isnan(power), over_h, 0.0)
     power = np.where(np.isnan(power), pace, power)
     left_h = (start + BLOCK_US - t) / HOUR_US
     projected = (so_far + power * left_h) / 0.25
     facts = book.meters[code].select("meter_id", "site_id", "is_main")
+    wide = half_width(_swing(facts, swings), left_h, over_h)
     received = mine.group_by("meter_id").agg(pl.col("received_at").max())
     frame = facts.with_columns(
         pl.Series("measured_at", t).cast(UTC_US),
@@ -51,16 +66,28 @@ def running(state: State, book: Book, meters: pl.Series) -> pl.DataFrame:
         pl.Series("block_start", start).cast(UTC_US),
         pl.Series("energy_so_far_kwh", so_far).fill_nan(None),
         pl.Series("projected_demand_kw", projected).fill_nan(None),
+        # what was counted cannot be taken back
+        pl.Series("projected_low_kw", np.maximum(projected - wide, so_far / 0.25)).fill_nan(None),
+        pl.Series("projected_high_kw", projected + wide).fill_nan(None),
     )
     return frame.join(received, on="meter_id").select(list(LIVE)).sort("meter_id")
 
 
-def _register_view(samples: Samples, book: Book, code: Ints, start: Ints) -> tuple[Floats, Floats]:
-    """Return energy since `start` (kWh) and mean power between the last two readings (kW)."""
+def _swing(facts: pl.DataFrame, swings: pl.DataFrame | None) -> Floats:
+    known = pl.DataFrame(schema=SWING) if swings is None else swings
+    found = facts.join(known, on="meter_id", how="left", maintain_order="left")
+    swing: Floats = found["swing_kw"].fill_null(float("nan")).to_numpy()
+    return swing
+
+
+def _register_view(
+    samples: Samples, book: Book, code: Ints, start: Ints
+) -> tuple[Floats, Floats, Floats]:
+    """Return energy since `start` (kWh), mean power between the last two readings (kW), and h."""
     has = ~np.isnan(samples.energy)
-    so_far, pace = np.full(len(code), np.nan), np.full(len(code), np.nan)
+    so_far, pace, over_h = (np.full(len(code), np.nan) for _ in range(3))
     if not has.any():
-        return so_far, pace
+        return so_far, pace, over_h
     limits, broken = limits_of(book), breaks(samples.origin[has])
     code_t_v = samples.code[has], samples.t[has], samples.energy[has]
     series = build(*code_t_v, limits, broken, Changes.of(book))
@@ -79,7 +106,8 @@ def _register_view(samples: Samples, book: Book, code: Ints, start: Ints) -> tup
     pace[pair] = np.divide(
         series.gain[before], hours, where=hours > 0, out=np.full(len(pair), np.nan)
     )
-    return so_far, pace
+    over_h[pair] = hours
+    return so_far, pace, over_h
 
 
 def _last_power(samples: Samples, code: Ints) -> Floats:
@@ -118,6 +146,10 @@ def site_running(live: pl.DataFrame, contract: pl.DataFrame, book: Book) -> pl.D
             *(
                 pl.when(whole).then(pl.col(name).sum())
                 for name in ("energy_so_far_kwh", "power_kw", "projected_demand_kw")
+            ),
+            *(
+                pl.when(whole & pl.col(name).is_not_null().all()).then(pl.col(name).sum())
+                for name in ("projected_low_kw", "projected_high_kw")
             ),
         )
         .join(contract, on="site_id", how="left")

@@ -163,7 +163,7 @@ def live(now=NOW):
             so_far = kw * 0.98 * (seen - block).total_seconds() / 3600
             projected = (so_far + kw * (block + BLOCK - seen).total_seconds() / 3600) / 0.25
             rows.append((meter.id, site.id, meter.role == "main", seen, seen, kw, block, so_far,
-                         projected))  # fmt: skip
+                         projected, projected - 20, projected + 20))  # fmt: skip
     rows = [row for row in rows if row[0] != "futian-noodle-m1"]
     frame = pl.DataFrame(rows, schema=LIVE, orient="row").sort("meter_id")
     return Live(now, frame, 1_204_331, 3120.0, 48_210, 0)

@@ -73,6 +73,12 @@ def _gauge(now: Running, t: Words) -> str:
     )
 
 
+def _bounds(now: Running) -> str:
+    if now.projected_low_kw is None or now.projected_high_kw is None:
+        return text.DASH
+    return f"{text.figure(now.projected_low_kw)} … {text.figure(now.projected_high_kw)} kW"
+
+
 def _facts(now: Running, t: Words) -> str:
     look = "over" if (now.ratio or 0.0) > 1 else ""
     heard = "" if now.heard_mains == now.mains else "doubt"
@@ -80,6 +86,7 @@ def _facts(now: Running, t: Words) -> str:
         (t("power_now"), f"{text.figure(now.power_kw)} kW", heard),
         (t("energy_so_far"), f"{text.figure(now.energy_so_far_kwh, 1)} kWh", ""),
         (t("projected_demand"), f"{text.figure(now.projected_demand_kw)} kW", look),
+        (t("projected_range"), _bounds(now), ""),
         (t("mains_heard"), f"{now.heard_mains} / {now.mains}", heard),
     )
     return "".join(f'<dt>{escape(k)}</dt><dd class="{c}">{escape(v)}</dd>' for k, v, c in rows)

@@ -67,6 +67,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "max_demand_kw": ("最大需量 kW", "maximum demand kW"),
     "contract_demand_kw": ("合同需量 kW", "contract demand kW"),
     "projected_demand_kw": ("预计区间需量 kW", "projected block demand kW"),
+    "projected_low_kw": ("预计区间需量下限 kW", "lower bound of projected block demand kW"),
+    "projected_high_kw": ("预计区间需量上限 kW", "upper bound of projected block demand kW"),
     "energy_so_far_kwh": ("本区间已用 kWh", "energy so far kWh"),
     "allowed_kw": ("余下时间可用 kW", "allowed kW"),
     "power_kw": ("功率 kW", "power kW"),

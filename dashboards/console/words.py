@@ -51,6 +51,7 @@ WORDS: dict[str, tuple[str, str]] = {
     "contract_demand": ("合同需量", "Contract demand"),
     "projected": ("预计", "projected"),
     "projected_demand": ("预计区间需量", "Projected block demand"),
+    "projected_range": ("八成区间", "80 % range"),
     "running_block": ("当前区间", "Running block"),
     "still_allowed": ("本区间余下时间可用", "Allowed for the rest of the block"),
     "passed": ("已超合同需量", "contract demand passed"),

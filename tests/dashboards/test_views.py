@@ -118,7 +118,7 @@ def live(*told):
     """LIVE rows of (meter, seconds ago, power, energy so far)."""
     now = MIDNIGHT + timedelta(minutes=10)
     made = [
-        (meter, "a", True, now - timedelta(seconds=ago), now, kw, MIDNIGHT, so_far, kw)
+        (meter, "a", True, now - timedelta(seconds=ago), now, kw, MIDNIGHT, so_far, kw, kw, kw)
         for meter, ago, kw, so_far in told
     ]
     return now, pl.DataFrame(made, schema=LIVE, orient="row")
