@@ -73,9 +73,7 @@ def _shares(desk: Desk, frame: Frame) -> APIRouter:
 
         Of the meters and the sites named; without either of all sites.
         """
-        _ordered(since, until)
-        _known(set(desk.sources.book.meters["meter_id"]), meter or (), "meter")
-        _known(desk.sites, site or (), "site")
+        _answerable(desk, (since, until), meter or (), site or ())
         sites = tuple(site or ()) if meter or site else tuple(desk.sites)
         try:
             rows = view_month.shares(desk.sources, meter or (), sites, since, until, period)
@@ -101,9 +99,7 @@ def _quality(desk: Desk, frame: Frame) -> APIRouter:
 
         POWER_QUALITY rows of the meters named, and of the main meters of the sites named.
         """
-        _ordered(since, until)
-        _known(set(desk.sources.book.meters["meter_id"]), meter or (), "meter")
-        _known(desk.sites, site or (), "site")
+        _answerable(desk, (since, until), meter or (), site or ())
         own = (one for name in site or () for one in mains(desk.sites[name]))
         ids = list(dict.fromkeys([*(meter or ()), *own]))
         asked = view_month.quality_wanted(desk.sources, since, until, period)
@@ -113,11 +109,17 @@ def _quality(desk: Desk, frame: Frame) -> APIRouter:
     return made
 
 
-def _ordered(since: date, until: date) -> None:
+def _answerable(
+    desk: Desk, days: tuple[date, date], meters: Sequence[str], sites: Sequence[str]
+) -> None:
+    """Refuse days that are none, and names nobody has."""
+    since, until = days
     if until <= since:
         raise HTTPException(422, "`to` must be later than `from`")
     if since.year < _YEARS[0] or until.year > _YEARS[1]:
         raise HTTPException(422, "days must lie from {} to {}".format(*_YEARS))
+    _known(set(desk.sources.book.meters["meter_id"]), meters, "meter")
+    _known(desk.sites, sites, "site")
 
 
 def _known(known: Container[str], asked: Sequence[str], what: str) -> None:

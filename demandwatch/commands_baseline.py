@@ -5,14 +5,13 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import polars as pl
 import typer
 
 from collector.clock import Clock
 from demandwatch import query
-from demandwatch.options import Config, fail, loaded
+from demandwatch.options import AsOf, Config, fail, instant_of, loaded
 from demandwatch.settings import Configuration
 from processors.baseline import Baselines, baselines
 from processors.events import Event, orders
@@ -60,13 +59,7 @@ def baseline(
             "which days the baseline rests on, and why others not."
         ),
     ] = Show.SITES,
-    as_of: Annotated[
-        datetime | None,
-        typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
-            help="State it with what was known at this instant (local without offset).",
-        ),
-    ] = None,
+    as_of: AsOf = None,
     format_: Annotated[query.Format, typer.Option("--format")] = query.Format.TABLE,
     out: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
 ) -> None:
@@ -113,8 +106,7 @@ def state(
     """
     settings, clock = config.settings.processors, Clock.real()
     sites = [one for one in config.sites if one.id in set(site_ids)]
-    zone = ZoneInfo(sites[0].timezone)
-    at = as_of and (as_of if as_of.tzinfo else as_of.replace(tzinfo=zone)).astimezone(UTC)
+    at = instant_of(as_of, sites[0].timezone)
     every = orders(settings.events, config.sites)
     mine = every.filter(pl.col("event_id") == event.id, pl.col("site_id").is_in(list(site_ids)))
     history = History.open_readonly(config.data / "history", config.book, clock.now)

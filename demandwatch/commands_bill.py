@@ -1,10 +1,9 @@
 """`demandwatch bill` and `demandwatch ice-storage`: simulated bills from history."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import polars as pl
 import typer
@@ -12,7 +11,7 @@ import typer
 from collector.clock import Clock
 from collector.site import Site
 from demandwatch import query
-from demandwatch.options import Config, fail, loaded
+from demandwatch.options import AsOf, Config, fail, instant_of, loaded
 from demandwatch.settings import Configuration, tariffs_of
 from processors.history.store import History
 from processors.tariff.ice import ice_storage
@@ -25,13 +24,6 @@ _SHOWN = (
 
 Month = Annotated[datetime, typer.Option(formats=["%Y-%m"], help="The month, e.g. 2026-10.")]
 SiteId = Annotated[str, typer.Option("--site", help="The site.")]
-AsOf = Annotated[
-    datetime | None,
-    typer.Option(
-        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
-        help="State it with what was known at this instant (local to the site without offset).",
-    ),
-]
 Form = Annotated[query.Format, typer.Option("--format", help="table, csv, json or parquet.")]
 Out = Annotated[Path | None, typer.Option(help="Write to this file.")]
 
@@ -125,8 +117,7 @@ class _Desk:
         if site is None:
             fail(f"no site {site_id} in {config}")
         clock = Clock.real()
-        asked = as_of and (as_of if as_of.tzinfo else as_of.replace(tzinfo=ZoneInfo(site.timezone)))
-        known = asked.astimezone(UTC) if asked else None
+        known = instant_of(as_of, site.timezone)
         folder = settings.data / "history"
         try:
             history = History.open_readonly(folder, settings.book, clock.now)

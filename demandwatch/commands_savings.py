@@ -13,7 +13,7 @@ import typer
 from collector.clock import Clock
 from collector.site import Site
 from demandwatch import query
-from demandwatch.options import Config, fail, loaded
+from demandwatch.options import AsOf, Config, fail, instant_of, loaded
 from demandwatch.settings import Configuration
 from processors import caltrack
 from processors.history.store import History
@@ -75,14 +75,6 @@ Shown = Annotated[
         "--show",
         help="[b]sites[/]: verdict and sums; [b]rows[/]: each hour or day; [b]findings[/]: "
         "what the sufficiency criteria say.",
-    ),
-]
-AsOf = Annotated[
-    datetime | None,
-    typer.Option(
-        "--as-of",
-        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
-        help="State it with what was known at this instant (local to the site without offset).",
     ),
 ]
 
@@ -162,7 +154,7 @@ class _Desk:
         as_of: datetime | None,
     ) -> pl.DataFrame:
         """Return one site's rows of what is shown."""
-        span, known = self._span(site, *days), _instant(as_of, site)
+        span, known = self._span(site, *days), instant_of(as_of, site.timezone)
         book, wanted = self.settings.book, list(mains(site))
         parts = ((span.baseline_start, span.baseline_end), (span.start, span.end))
         told = pl.concat(self.history.intervals(*part, wanted, known) for part in parts)
@@ -187,10 +179,3 @@ class _Desk:
             site.timezone,
             *(datetime(one.year, one.month, one.day, tzinfo=zone).astimezone(UTC) for one in marks),
         )
-
-
-def _instant(as_of: datetime | None, site: Site) -> datetime | None:
-    if as_of is None:
-        return None
-    local = as_of if as_of.tzinfo else as_of.replace(tzinfo=ZoneInfo(site.timezone))
-    return local.astimezone(UTC)

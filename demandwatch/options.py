@@ -1,7 +1,9 @@
 """What several commands share: the --config option, loading, and one-sentence errors."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -28,6 +30,23 @@ Config = Annotated[
 Profiles = Annotated[
     Path, typer.Option("--profiles", help="Folder of meter profiles.", show_default=True)
 ]
+
+AsOf = Annotated[
+    datetime | None,
+    typer.Option(
+        "--as-of",
+        formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
+        help="State it with what was known at this instant (local to the site without offset).",
+    ),
+]
+
+
+def instant_of(as_of: datetime | None, timezone: str) -> datetime | None:
+    """Return the instant of `--as-of` in UTC; without an offset it is local."""
+    if as_of is None:
+        return None
+    local = as_of if as_of.tzinfo else as_of.replace(tzinfo=ZoneInfo(timezone))
+    return local.astimezone(UTC)
 
 
 _WIDE = 132
