@@ -187,12 +187,18 @@ def _packs(rule: Rule, alert: Alert, packs: Packs, site: Site) -> Iterable[Table
         return
     named = str(row.get("pack_id")), str(row.get("edition"))
     by_quota = Allocation.OUTPUT_BY_QUOTA in str(row.get("allocation")).split()
-    others = {made.product for made in site.production} if by_quota else set()
+    others = _products(site) if by_quota else set()
     for pack in packs.tables:
         mine = {row.get("row_id")} if (pack.id, pack.edition) == named else set()
         kept = tuple(one for one in pack.rows if one.id in mine | others or one.product in others)
         if kept:
             yield pack.model_copy(update={"rows": kept})
+
+
+def _products(site: Site) -> set[str]:
+    """Return what is declared of the site, and what its meters count."""
+    counted = {one.product for meter in site.meters if meter.counts for one in meter.counts.of}
+    return counted | {made.product for made in site.production}
 
 
 def _profiles(site: Site, known: Mapping[str, Profile]) -> Iterable[Profile]:

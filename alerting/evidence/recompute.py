@@ -41,7 +41,7 @@ def blocks(material: Material) -> pl.DataFrame:
 
 def block_differences(material: Material, computed: pl.DataFrame, limit: int = 20) -> list[str]:
     """Return which recorded intervals the readings do not bear out, at most `limit`."""
-    figures = ["energy_kwh", "demand_kw"]
+    figures = ["energy_kwh", "demand_kw", "output_count"]
     pair = material.intervals.join(computed, on=["meter_id", "start"], how="full", coalesce=True)
     unlike = [
         ~pl.col(name).eq_missing(pl.col(f"{name}_right"))
@@ -53,13 +53,24 @@ def block_differences(material: Material, computed: pl.DataFrame, limit: int = 2
     # blocks after the last recorded one were not closed yet when the package was made
     counts = recorded | (pl.col("start") <= pl.col("last"))
     wrong = pair.join(last, on="meter_id", how="left").filter(pl.any_horizontal(unlike), counts)
+    counters = Book.of([material.site]).counting
     told = [
-        f"interval {row['meter_id']} {row['start']:%Y-%m-%d %H:%M}Z: the package says "
-        f"{row['energy_kwh']} kWh, the readings give {row['energy_kwh_right']}"
+        _difference(row, *_SAYS[row["meter_id"] in counters])
         for row in wrong.sort("start", "meter_id").head(limit).to_dicts()
     ]
     more = wrong.height - limit
     return [*told, f"and {more} more intervals"] if more > 0 else told
+
+
+_SAYS = ("energy_kwh", "kWh"), ("output_count", "counts")
+"""The figure that is told of a block, and its unit: of a meter, of a counter of output."""
+
+
+def _difference(row: Mapping[str, object], name: str, unit: str) -> str:
+    return (
+        f"interval {row['meter_id']} {row['start']:%Y-%m-%d %H:%M}Z: the package says "
+        f"{row[name]} {unit}, the readings give {row[f'{name}_right']}"
+    )
 
 
 def recompute(material: Material, computed: pl.DataFrame | None = None) -> Finding:
