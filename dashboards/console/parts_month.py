@@ -1,5 +1,6 @@
 """A site's month: bill with every line explained, tariff periods, power quality; pure HTML."""
 
+import re
 from datetime import date, timedelta
 from html import escape
 from typing import Any
@@ -61,7 +62,7 @@ def _line(row: Row, t: Words) -> str:
         f'<td class="num">{_quantity(row, t)}</td><td class="num">{_price(row)}</td>'
         f'<td class="num">{strong}</td><td class="num">{text.percent(row["coverage"])}</td>'
         f'<td class="says-all">{why}{escape(" · ".join(said))} '
-        f"{parts.provenance(row['provenance'] or '', t)}</td></tr>{_explained(row)}"
+        f"{parts.provenance(row['provenance'] or '', t)}</td></tr>{_explained(row, t)}"
     )
 
 
@@ -84,8 +85,10 @@ def _price(row: Row) -> str:
     return f"{price:.4f}"
 
 
-def _explained(row: Row) -> str:
-    told = [one for one in (row["formula"], *row["factors"]) if one]
+def _explained(row: Row, t: Words) -> str:
+    factors = row["factors_zh" if t.language == "zh" else "factors"]
+    formula = re.sub(r"\byuan\b", t("bill_yuan"), row["formula"] or "")
+    told = [one for one in (formula, *factors) if one]
     if not told:
         return ""
     words = "<br>".join(escape(one) for one in told)

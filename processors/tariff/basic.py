@@ -8,6 +8,7 @@ from collector.dated import in_force
 from collector.site import Site
 from processors.policy.tariff_pack import OverContract
 from processors.tariff.contract import Segment, price_fact
+from processors.tariff.facts import known
 from processors.tariff.lines import Item, Known, Line
 
 
@@ -31,10 +32,10 @@ def basic_lines(
     if supply is None or supply.basic == "none":
         return []
     if supply.basic == "transformer_capacity":
-        price, known = _price(segment, "capacity_yuan_per_kva")
-        size = Known(f"transformer {supply.transformer_kva} kVA ({supply.declared_by or 'site'})")
+        price, factors = _price(segment, "capacity_yuan_per_kva")
         kva = supply.transformer_kva
-        return [_line(Item.CAPACITY, bounds, (kva, "kVA", price), (size, *known))]
+        size = known("transformer", kva=kva, by=supply.declared_by or "site")
+        return [_line(Item.CAPACITY, bounds, (kva, "kVA", price), (size, *factors))]
     top, at = whole["max_demand_kw"], whole["max_demand_at"]
     if isinstance(at, datetime):
         whole = whole | {"max_demand_at": at.astimezone(ZoneInfo(site.timezone))}
@@ -52,9 +53,9 @@ def _actual(
     whole: dict[str, object],
     bounds: tuple[datetime, datetime],
 ) -> Line:
-    price, known = _price(segment, "demand_yuan_per_kw")
+    price, sources = _price(segment, "demand_yuan_per_kw")
     reason = "no_demand" if measured is None else None
-    factors = (_moment(whole), *known)
+    factors = (_moment(whole), *sources)
     return _line(Item.DEMAND, bounds, (measured, "kW", price), factors, reason, _notes(whole))
 
 
@@ -70,10 +71,10 @@ def _contract(
     Recalled rule, unverified: above 105 % of the contract the excess is billed double; below it
     the contract is billed.
     """
-    price, known = _price(segment, "demand_yuan_per_kw")
-    held = Known(f"contract demand {contract} kW")
+    price, sources = _price(segment, "demand_yuan_per_kw")
+    held = known("contract", kw=contract)
     reason = "no_contract_demand" if contract is None else None
-    lines = [_line(Item.DEMAND, bounds, (contract, "kW", price), (held, *known), reason)]
+    lines = [_line(Item.DEMAND, bounds, (contract, "kW", price), (held, *sources), reason)]
     rule = segment.pack.over_contract if segment.pack else None
     if contract is None or rule is None:
         return lines
@@ -83,7 +84,7 @@ def _contract(
         return lines
     multiplied = None if price is None else price * Decimal(str(rule.multiplier))
     reason = "no_demand" if measured is None else None
-    factors = (_rule(rule, threshold), _moment(whole), *known)
+    factors = (_rule(rule, threshold), _moment(whole), *sources)
     over = _line(
         Item.DEMAND_EXCESS, bounds, (excess, "kW", multiplied), factors, reason, _notes(whole)
     )
@@ -91,15 +92,17 @@ def _contract(
 
 
 def _rule(rule: OverContract, threshold: float) -> Known:
-    text = f"above {threshold:,.1f} kW ({rule.threshold_pct:g} %) × {rule.multiplier:g}"
-    return Known(f"{text} ({rule.provenance.value}: {rule.note})", rule.provenance)
+    return known(
+        "over_contract", rule.provenance, kw=threshold, share=rule.threshold_pct,
+        multiplier=rule.multiplier, source=rule.note,
+    )  # fmt: skip
 
 
 def _moment(whole: dict[str, object]) -> Known:
     top, at = whole["max_demand_kw"], whole["max_demand_at"]
     if top is None:
-        return Known("no maximum demand is known")
-    return Known(f"maximum demand {top:,.2f} kW, window to {at:%Y-%m-%d %H:%M %Z}")
+        return known("no_demand")
+    return known("max_demand", kw=top, at=at)
 
 
 def _notes(whole: dict[str, object]) -> tuple[str, ...]:

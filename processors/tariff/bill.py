@@ -26,8 +26,9 @@ from processors.subjects import site_blocks
 from processors.surcharge import tier_kwh
 from processors.tariff.basic import basic_lines
 from processors.tariff.contract import Rates, Segment, next_month, price_fact, price_of, segments
+from processors.tariff.facts import known
 from processors.tariff.fedback import with_fed_back
-from processors.tariff.lines import Item, Known, Line, frame_of, weakest
+from processors.tariff.lines import Item, Line, frame_of, weakest
 from processors.tariff.powerfactor import (
     factor_facts,
     fed_back_notes,
@@ -144,7 +145,7 @@ class _Month:
         lacking = missing or empty or ("no_price" if price is None else None)
         notes = _quality_notes(row)
         if period in {"peak", "sharp"} and (days := self._hot_unknown(segment)):
-            factors = (*factors, Known(f"{days} days without a known maximum temperature"))
+            factors = (*factors, known("heat_unknown", days=days))
             notes = (*notes, "hot_days_unknown")
         return Line(
             Item.ENERGY, *self._bounds(segment), row["energy_kwh"], "kWh", price, factors,
@@ -198,11 +199,13 @@ class _Month:
         if found is None:
             return [Line(Item.POWER_FACTOR, *span, None, "yuan", None, reason="no_reactive")]
         percent, provenance = percent_of(standard, found.factor)
-        where = f"{pack.legal.document}, standard {supply.power_factor_standard}"
+        where = known(
+            "standard", document=pack.legal.document, standard=supply.power_factor_standard
+        )
         factors = (
-            Known("basic and energy charge, without funds", _weakest(base)),
+            known("base", _weakest(base)),
             *factor_facts(found),
-            Known(f"{percent} % ({where}, {provenance.value})", provenance),
+            known("percent", provenance, percent=percent, where=where),
         )
         partly = ("reactive_incomplete",) if found.known_share < 1.0 else ()
         notes = (*fed_back_notes(found), *partly)
@@ -220,7 +223,7 @@ class _Month:
         amounts = [one.amount for one in counted]
         told = [one for one in amounts if one is not None]
         whole = counted and len(told) == len(amounts)
-        factors = (Known(f"sum of lines 1 to {len(counted)}", _weakest(counted)),)
+        factors = (known("sum", _weakest(counted), count=len(counted)),)
         return Line(
             Item.TOTAL, *self._bounds(), None, "yuan", None, factors,
             reason=None if whole else "amounts_missing",
@@ -240,13 +243,15 @@ class _Month:
             if kwh[0] <= 0.0:
                 continue
             told = tier.add_yuan_per_kwh
-            bounds = f"from {tier.ratio_gt:.0%} above the quota of {quota.value:,.0f} kWh"
-            known = Known(f"{bounds} ({pack.id} {pack.edition}, {tier.provenance.value})")
+            bounds = known(
+                "tier", tier.provenance, share=tier.ratio_gt, quota=quota.value,
+                where=f"{pack.id} {pack.edition}",
+            )  # fmt: skip
             price = None if told is None else Decimal(str(told))
             lines.append(
                 Line(
                     Item.SURCHARGE, *self._bounds(), float(kwh[0]), "kWh", price,
-                    (replace(known, provenance=tier.provenance),),
+                    (bounds,),
                     reason="tier_not_published" if price is None else None,
                     notes=("simulation",),
                 )
@@ -262,7 +267,7 @@ class _Month:
 
 
 def _weakest(lines: Iterable[Line]) -> Provenance | None:
-    return weakest(known for line in lines for known in line.factors)
+    return weakest(one for line in lines for one in line.factors)
 
 
 def _quality_notes(row: dict[str, Any]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from processors.policy.pack import SurchargePack
 from processors.policy.power_factor_pack import PowerFactorPack
 from processors.policy.tariff_pack import PeriodName, Ratios, TariffPack
 from processors.settings import Prices
+from processors.tariff.facts import known
 from processors.tariff.lines import Known
 
 
@@ -93,15 +94,17 @@ def ratio_of(segment: Segment, period: str) -> tuple[Decimal | None, tuple[Known
     if ratios is None or pack is None:
         return None, ()
     row = " / ".join(filter(None, ratios.key))
-    source = f"{pack.id} {pack.edition}, {row}, {ratios.provenance.value}: {ratios.source}"
     named = PeriodName.PEAK if period == PeriodName.SHARP.value else PeriodName(period)
     base = Decimal(str(getattr(ratios, named.value)))
-    known = Known(f"ratio {named.value} {base} ({source})", ratios.provenance)
+    told = known(
+        "ratio", ratios.provenance, period=named.value, ratio=base,
+        where=f"{pack.id} {pack.edition}, {row}", source=ratios.source,
+    )  # fmt: skip
     if period != PeriodName.SHARP.value or pack.sharp_on_peak is None:
-        return base, (known,)
+        return base, (told,)
     sharp = pack.sharp_on_peak
-    text = f"sharp = peak × {sharp.value} ({sharp.provenance.value}: {sharp.source})"
-    return base * Decimal(str(sharp.value)), (known, Known(text, sharp.provenance))
+    raised = known("sharp", sharp.provenance, ratio=sharp.value, source=sharp.source)
+    return base * Decimal(str(sharp.value)), (told, raised)
 
 
 def price_of(segment: Segment, period: str) -> tuple[Decimal | None, tuple[Known, ...]]:
@@ -109,12 +112,12 @@ def price_of(segment: Segment, period: str) -> tuple[Decimal | None, tuple[Known
 
     Flat price × ratio: 粤发改价格〔2021〕331号; None where either is not known.
     """
-    ratio, known = ratio_of(segment, period)
+    ratio, factors = ratio_of(segment, period)
     told = flat(segment)
     if ratio is None or told is None or segment.pack is None:
-        return None, known
+        return None, factors
     step = Decimal(1).scaleb(-segment.pack.price_decimals)
-    return (told * ratio).quantize(step, ROUND_HALF_UP), (price_fact(segment), *known)
+    return (told * ratio).quantize(step, ROUND_HALF_UP), (price_fact(segment), *factors)
 
 
 def flat(segment: Segment) -> Decimal | None:
@@ -127,6 +130,8 @@ def price_fact(segment: Segment, name: str = "flat_yuan_per_kwh") -> Known:
     """Return a price with its source, as a factor."""
     prices = segment.prices
     if prices is None:
-        return Known("no price given")
-    where = f"from {prices.since}, {prices.provenance.value}: {prices.source}"
-    return Known(f"{name} {getattr(prices, name)} ({where})", prices.provenance)
+        return known("no_price")
+    return known(
+        "price", prices.provenance, name=name, price=getattr(prices, name),
+        since=prices.since, source=prices.source,
+    )  # fmt: skip

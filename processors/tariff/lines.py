@@ -50,6 +50,7 @@ LINES: dict[str, pl.DataType] = {
     "amount_yuan": pl.Float64(),
     "formula": pl.String(),
     "factors": pl.List(pl.String()),
+    "factors_zh": pl.List(pl.String()),
     "provenance": pl.String(),
     "coverage": pl.Float64(),
     "estimated_share": pl.Float64(),
@@ -58,10 +59,10 @@ LINES: dict[str, pl.DataType] = {
 }
 """`month` its first local day; `line` from 1; `start`/`end` of the span charged (a change of
 contract, price or edition parts a month). `quantity` in `unit` (kWh, kW, kVA, yuan) × `price_yuan`
-= `amount_yuan`, to the 分; `formula` the same in figures; `factors` each factor with its source;
-`provenance` the weakest of them. `coverage` 0..1 of the span that has passed, `estimated_share`
-0..1 of the energy. `reason` why there is no amount (a REASONS), `notes` what to know of the figure
-(NOTES). Null, never 0, where something is not known."""
+= `amount_yuan`, to the 分; `formula` the same in figures; `factors` each factor with its source,
+`factors_zh` the same in Chinese; `provenance` the weakest of them. `coverage` 0..1 of the span that
+has passed, `estimated_share` 0..1 of the energy. `reason` why there is no amount (a REASONS),
+`notes` what to know of the figure (NOTES). Null, never 0, where something is not known."""
 
 REASONS = {
     "no_supply": "no supply contract was in force",
@@ -95,9 +96,11 @@ NOTES = {
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A factor of a line: its text and how well it is known."""
+    """A factor of a line: its text and how well it is known; made by `facts.known`."""
 
     text: str
+    """English."""
+    zh: str
     provenance: Provenance | None = None
 
 
@@ -165,6 +168,7 @@ def frame_of(lines: Iterable[Line], site_id: str, month: object) -> pl.DataFrame
             "amount_yuan": None if one.amount is None else float(one.amount),
             "formula": one.formula,
             "factors": [known.text for known in one.factors],
+            "factors_zh": [known.zh for known in one.factors],
             "provenance": weakest(one.factors),  # a StrEnum
             "coverage": one.coverage,
             "estimated_share": one.estimated_share,

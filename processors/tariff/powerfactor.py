@@ -7,12 +7,14 @@ amount = (基本电费 + 电度电费) × percent of the table, government funds
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from functools import partial
 from math import hypot
 
 import polars as pl
 
 from processors.policy.header import Provenance
 from processors.policy.power_factor_pack import Standard
+from processors.tariff.facts import known
 from processors.tariff.lines import Known
 
 
@@ -65,13 +67,12 @@ def _fed_back(both: pl.DataFrame) -> tuple[float | None, bool]:
 
 def factor_facts(found: MonthFactor) -> tuple[Known, ...]:
     """Return the factor with the energies it is made of."""
-    energies = f"{found.active_kwh:,.2f} kWh, {found.reactive_kvarh:,.2f} kvarh"
-    if found.fed_back_kvarh is None:
-        return (Known(f"power factor {found.factor} of {energies}"),)
-    back = f"{found.fed_back_kvarh:,.2f} kvarh fed back"
-    rule = "drawn and fed back add up (recalled: unverified)"
-    weak = Provenance.UNVERIFIED if found.fed_back_kvarh > 0 else None
-    return Known(f"power factor {found.factor} of {energies} drawn, {back}"), Known(rule, weak)
+    told = partial(known, factor=found.factor, active=found.active_kwh, drawn=found.reactive_kvarh)
+    back = found.fed_back_kvarh
+    if back is None:
+        return (told("factor"),)
+    weak = Provenance.UNVERIFIED if back > 0 else None
+    return told("factor_both", back=known("back", kvarh=back)), known("both_count", weak)
 
 
 def fed_back_notes(found: MonthFactor) -> tuple[str, ...]:

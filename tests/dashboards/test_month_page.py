@@ -38,10 +38,12 @@ def test_the_bill_is_that_of_the_command_and_marked_as_a_simulation(desk):
     for language, told in (("zh", ("测算", "峰", "示例")), ("en", ("simulation", "peak"))):
         shown = parts_month.bill(view, words(language))
         for row in view.bill.drop_nulls("formula").to_dicts():
-            assert row["formula"] in shown
+            formula = row["formula"]
+            assert (formula if language == "en" else formula.replace("yuan", "元")) in shown
             assert f"{row['amount_yuan']:,.2f}" in shown
         for said in told:
             assert said in shown
+        assert ("price" in shown or "yuan" in shown) == (language == "en")
     assert "made up for a trial" in shown
     assert "published" in shown  # of the ratio
 
@@ -84,12 +86,14 @@ def test_months_to_come_are_the_running_one_and_unknown_sites_are_refused(desk):
 def test_hostile_names_are_escaped(desk):
     view = desk.month("zhongxing")
     bad = "<script>alert(1)</script>"
-    bill = view.bill.with_columns(factors=pl.lit([bad]), formula=pl.lit(bad))
+    bill = view.bill.with_columns(
+        factors=pl.lit([bad]), factors_zh=pl.lit([bad]), formula=pl.lit(bad)
+    )
     quality = view.quality.with_columns(meter_id=pl.lit(bad), standard=pl.lit(bad))
     site = view.site.model_copy(update={"name": {"zh": bad, "en": bad}})
     view = replace(view, bill=bill, quality=quality, site=site)
     parts = (parts_month.head, parts_month.bill, parts_month.quality)
-    assert not any("<script>" in part(view, words("en")) for part in parts)
+    assert not any("<script>" in part(view, words(one)) for part in parts for one in ("en", "zh"))
 
 
 def test_every_word_a_row_may_hold_has_words_in_both_languages():

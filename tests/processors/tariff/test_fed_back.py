@@ -68,6 +68,9 @@ def test_what_is_fed_back_adds_to_what_is_drawn():
     text = "power factor 0.78 of 28,800.00 kWh, 14,400.00 kvarh drawn, 8,640.00 kvarh fed back"
     assert text in row["factors"]
     assert any("recalled: unverified" in one for one in row["factors"])
+    chinese = "力率 0.78：有功 28,800.00 kWh，正向无功 14,400.00 kvarh，反向无功 8,640.00 kvarh"
+    assert chinese in row["factors_zh"]
+    assert "正向与反向无功绝对值相加（凭记忆，未核实）" in row["factors_zh"]
 
 
 def test_a_meter_without_the_register_is_named_as_such():
