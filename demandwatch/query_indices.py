@@ -13,7 +13,8 @@ utilisation_h coverage reason"""
 _TYPICAL = "subject_id day day_type clock mean_kw min_kw max_kw blocks reason"
 _SHARES = """subject_id day tariff_period energy_kwh share coverage reason
 heat_unknown_days"""
-_QUALITY = "meter_id day quantity mean min max qualified_share standard readings coverage reason"
+_QUALITY = """meter_id day quantity mean min max qualified_share standard basis readings coverage
+reason"""
 
 TO_PEOPLE: dict[str, tuple[str, ...]] = {
     "indices": tuple(_INDICES.split()),

@@ -63,14 +63,15 @@ INTERVAL: dict[str, pl.DataType] = {
 }
 """`energy_kwh` import energy in the block (kWh); `demand_kw` block demand = energy / 0.25 h (kW);
 `max_demand_kw` the greatest 15-minute sliding demand ending in the block (slip 1 min), at
-`max_demand_at` (the end of that window); where readings are too sparse for a minute grid it is the
-block demand, a lower bound, flagged `block_demand_only`. `reactive_kvarh` import reactive energy;
-`power_factor` from the two energies; `coverage` 0..1 share of the block's span supported by
-measurement; `revision` 0 at first, +1 for each later correction; `computed_at` orders revisions:
-the latest is the row with the greatest `computed_at` for its (meter_id, start); `method` how energy
-that was not measured was found (null in rows of versions before it was recorded); `output_count`
-what a counter of output (`role: count`) counted in the block, of which energy and demand are null,
-and which alone has it."""
+`max_demand_at` (the end of that window); where readings are too sparse for a minute grid it is
+the block demand, a lower bound, flagged `block_demand_only`. `reactive_kvarh` import reactive
+energy; `power_factor` of these two, what is drawn (only a month's counts what is fed back);
+`coverage` 0..1 share of the block's span supported by measurement; `revision` 0 at first, +1 for
+each later correction; `computed_at` orders revisions: the latest is the row with the greatest
+`computed_at` for its (meter_id, start); `method` how energy that was not measured was found
+(null in rows of versions before it was recorded); `output_count` what a counter of output
+(`role: count`) counted in the block, of which energy and demand are null, and which alone has
+it."""
 
 FLAGS = (
     "block_demand_only",  # readings too sparse for sliding demand: max_demand_kw is a lower bound

@@ -36,6 +36,7 @@ POWER_QUALITY: dict[str, pl.DataType] = KEY | {
     "blocks_expected": pl.Int32(),
     "coverage": pl.Float64(),
     "reason": pl.String(),
+    "basis": pl.String(),
 }
 """One row a meter, period and quantity. `mean`, `min`, `max` of the readings in `unit`; `p95` the
 greatest after the top 5 % of readings (95 % 概率大值); `qualified_share` (合格率) 0..1 of the
@@ -45,9 +46,12 @@ unverified. `limit_short`: what `max` may reach for short times.
 Quantities: `voltage_deviation_{a,b,c}` (U - Un) / Un in % of `nominal_v`, GB/T 12325; 0 V counts
 as -100 %. `voltage_unbalance` U2/U1 in %, GB/T 15543-2008, by symmetrical components of the three
 magnitudes, phases taken 120 degrees apart. `thd_voltage` in %, GB/T 14549-1993. `frequency` in Hz,
-GB/T 15945. `power_factor` Wp / sqrt(Wp2 + Wq2) of the period's energies drawn,
-(83)水电财字第215号: in `mean`, over the `blocks` that state both; which standard (0.90, 0.85,
-0.80) holds is the bill's.
+GB/T 15945. `power_factor` Wp / sqrt(Wp2 + Wq2) of the period's energies, (83)水电财字第215号: in
+`mean`, over the `blocks` that state all it rests on; which standard (0.90, 0.85, 0.80) holds is the
+bill's. Its `basis` says what Wq is: `drawn_and_fed_back`, both added as in the bill (a rule that is
+recalled: `provenance` unverified where anything was fed back), or `drawn` alone where the meter
+does not tell what it fed back: an upper bound if capacitors over-compensate. A block's own
+`power_factor` (INTERVAL) is the physical one, of the energies drawn.
 
 `readings` it rests on; `blocks` of 15 min that hold one, of `blocks_expected` that have ended;
 `coverage` their ratio (of the power factor: measured share). `reason` why figures are null:
@@ -56,6 +60,9 @@ throughout: not connected or lost); or why `qualified_share` alone is: no_limit.
 
 _EPS = 1e-9
 """235.4 V are +7 % of 220 V, and not more, in binary fractions too."""
+
+BASES = _DRAWN, _BOTH = "drawn", "drawn_and_fed_back"
+"""What the power factor's reactive energy is."""
 
 NO_NOMINAL, NO_VOLTAGE, NO_LIMIT = "no_nominal_voltage", "no_voltage", "no_limit"
 
@@ -78,7 +85,8 @@ def power_quality(
     Args:
         readings: READING rows of whole periods; of several versions of an instant the later
             received stands, column by column.
-        intervals: latest INTERVAL rows of the same periods, for the power factor.
+        intervals: latest INTERVAL rows of the same periods, for the power factor; with
+            `fed_back_kvarh` (FED_BACK) where it is asked for.
         zones: `meter_id`, `timezone`; meters absent here have no rows.
         supply: SUPPLY; a meter absent here has no nominal voltage.
         span: the periods.
@@ -190,7 +198,8 @@ def _power_factors(
 ) -> pl.DataFrame:
     """Return the `power_factor` rows of the meters that tell reactive energy."""
     used = ("meter_id", "start", "energy_kwh", "reactive_kvarh", "coverage")
-    rows = local(intervals.select(used), zones).with_columns(
+    back = pl.col("fed_back_kvarh") if "fed_back_kvarh" in intervals.columns else pl.lit(None)
+    rows = local(intervals.select(*used, back.cast(pl.Float64).alias("back")), zones).with_columns(
         pl.col("meter_id").cast(pl.String), date="day"
     )
     inside = rows.filter(
@@ -198,22 +207,14 @@ def _power_factors(
         & (pl.col("date") < span.after)
         & pl.col("reactive_kvarh").is_not_null().any().over("meter_id")
     )
-    both = pl.col("energy_kwh").is_not_null() & pl.col("reactive_kvarh").is_not_null()
-    active, reactive = (pl.col(n).filter(both).sum() for n in ("energy_kwh", "reactive_kvarh"))
-    apparent = (active**2 + reactive**2).sqrt()
     found = inside.group_by(
         "meter_id", "timezone", pl.col("date").dt.truncate(span.length.offset).alias("day")
-    ).agg(
-        pl.when(apparent > 0).then(active / apparent).alias("mean"),
-        both.sum().alias("blocks"),
-        pl.col("coverage").filter(both).sum().alias("covered"),
-    )
+    ).agg(_factor())
     whole = found.join(expected, on=["timezone", "day"]).with_columns(
         coverage=(pl.col("covered") / pl.col("blocks_expected")).clip(0.0, 1.0),
         quantity=pl.lit("power_factor"),
         unit=pl.lit("1"),
         standard=pl.lit("(83)水电财字第215号"),
-        provenance=pl.lit("published"),
     )
     reason = (
         pl.when(pl.col("blocks") == 0)
@@ -225,6 +226,24 @@ def _power_factors(
         .otherwise(pl.lit(NO_LIMIT))
     )
     return _shaped(whole.with_columns(reason=reason))
+
+
+def _factor() -> list[pl.Expr]:
+    """Return what the blocks of a period make of its power factor."""
+    told, back = pl.col("back").is_not_null(), pl.col("back")
+    both = pl.col("energy_kwh").is_not_null() & pl.col("reactive_kvarh").is_not_null()
+    both &= told | ~told.any()
+    active, drawn = (pl.col(n).filter(both).sum() for n in ("energy_kwh", "reactive_kvarh"))
+    reactive = drawn + back.filter(both).sum()
+    apparent = (active**2 + reactive**2).sqrt()
+    unverified = pl.when((back > 0).any()).then(pl.lit("unverified"))
+    return [
+        pl.when(apparent > 0).then(active / apparent).alias("mean"),
+        both.sum().alias("blocks"),
+        pl.col("coverage").filter(both).sum().alias("covered"),
+        pl.when(told.any()).then(pl.lit(_BOTH)).otherwise(pl.lit(_DRAWN)).alias("basis"),
+        unverified.otherwise(pl.lit("published")).alias("provenance"),
+    ]
 
 
 def _shaped(rows: pl.DataFrame) -> pl.DataFrame:

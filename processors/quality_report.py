@@ -11,6 +11,7 @@ from processors.load_report import Wanted
 from processors.power_quality import POWER_QUALITY, power_quality, supplies
 from processors.shapes import Span
 from processors.tariff.desk import History
+from processors.tariff.fedback import fed_back
 
 BATCH = 50
 """Meters whose readings are in memory at a time: a month at 15 s is 170,000 rows each."""
@@ -49,7 +50,10 @@ def _quality(
     if asked.as_of is not None:
         readings = readings.filter(pl.col("received_at") <= asked.as_of)
     intervals = history.intervals(start, end, ids, asked.as_of)
-    zones = Book.of(known).meters.select("meter_id", "timezone")
+    book = Book.of(known)
+    back = fed_back(readings, book, asked.now)
+    intervals = intervals.join(back, on=["meter_id", "start"], how="left")
+    zones = book.meters.select("meter_id", "timezone")
     span = Span(held.first, held.after, held.length, held.now, held.min_coverage)
     return power_quality(readings, intervals, zones, supplies(known), span)
 

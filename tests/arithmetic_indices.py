@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 from history_rows import DAY0, T0, book, intervals
 
-from collector.reading import conform
+from collector.reading import READING, conform
 from processors.history.days import day_rows
 from processors.indices import Length, indices
 from processors.interval import BLOCK, INTERVAL
@@ -75,7 +75,19 @@ def quality_of(quantity, **columns):
     return rows.filter(quantity=quantity).row(0, named=True)
 
 
+def quality_of_factor(active, drawn, fed_back=None):
+    """Power factor, basis and provenance of a day whose blocks have these energies."""
+    each = {"energy_kwh": active, "reactive_kvarh": drawn, "fed_back_kvarh": fed_back}
+    told = {name: pl.lit(value, pl.Float64) for name, value in each.items()}
+    blocks = intervals(["m"], T0, 96, T0).with_columns(**told)
+    readings = pl.DataFrame(schema=READING)
+    supply = pl.DataFrame([("m", 220.0, 3)], schema=SUPPLY, orient="row")
+    row = power_quality(readings, blocks, ZONES, supply, SPAN).row(0, named=True)
+    return round(row["mean"], 3), row["basis"], row["provenance"]
+
+
 HELPERS = {
+    "quality_of_factor": quality_of_factor,
     "index_of": index_of,
     "duration_of": duration_of,
     "compared": compared,

@@ -153,6 +153,7 @@ def _judged(row: Row, t: Words) -> str:
     look = "over" if share is not None and share < 1 else ""
     why = escape(t("quality_reason_" + row["reason"])) if row["reason"] else ""
     mark = parts.provenance(row["provenance"] or "", t)
+    basis = f"({t('quality_basis_' + row['basis'])})" if row["basis"] else ""
     spread = [text.figure(row[name], 2) for name in ("min", "max")]
     return (
         f"<tr><td>{escape(row['meter_id'])}</td>"
@@ -163,7 +164,8 @@ def _judged(row: Row, t: Words) -> str:
         f'<td class="num">{escape(" … ".join(spread))}</td>'
         f'<td class="num">{text.figure(row["readings"])}</td>'
         f'<td class="num">{text.percent(row["coverage"])}</td>'
-        f'<td>{escape(row["standard"] or "")} {mark} <span class="doubt">{why}</span></td></tr>'
+        f"<td>{escape(row['standard'] or '')} {escape(basis)} {mark} "
+        f'<span class="doubt">{why}</span></td></tr>'
     )
 
 

@@ -82,6 +82,8 @@ MONTH_WORDS: dict[str, tuple[str, str]] = {
     "quality_thd_voltage": ("电压总谐波畸变率", "Voltage THD"),
     "quality_frequency": ("频率", "Frequency"),
     "quality_power_factor": ("功率因数", "Power factor"),
+    "quality_basis_drawn": ("仅正向无功", "of what was drawn"),
+    "quality_basis_drawn_and_fed_back": ("含反向无功", "drawn and fed back"),
     "quality_reason_no_data": ("无数据", "no data"),
     "quality_reason_low_coverage": ("覆盖率不足", "coverage too low"),
     "quality_reason_no_nominal_voltage": ("未登记标称电压", "nominal voltage not declared"),

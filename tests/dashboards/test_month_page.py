@@ -16,7 +16,7 @@ from dashboards.console.words_month import MONTH_WORDS
 from dashboards.desk import Desk, UnknownSiteError
 from dashboards.settings import ConsoleSettings
 from processors.indices import Why
-from processors.power_quality import NO_LIMIT, NO_NOMINAL, NO_VOLTAGE
+from processors.power_quality import BASES, NO_LIMIT, NO_NOMINAL, NO_VOLTAGE
 from processors.quality_limits import MEASURES
 from processors.tariff.lines import NOTES, REASONS, Item
 from processors.tariff.split import PERIOD
@@ -103,6 +103,7 @@ def test_every_word_a_row_may_hold_has_words_in_both_languages():
     wanted |= {f"quality_{one.name}" for one in MEASURES} | {"quality_power_factor"}
     reasons = {Why.NO_DATA, Why.LOW_COVERAGE, Why.NO_LOAD}
     wanted |= {f"bill_reason_{one.value}" for one in (*reasons, Why.NO_LABEL)}
+    wanted |= {f"quality_basis_{one}" for one in BASES}
     told = {one.value for one in reasons} | {NO_LIMIT, NO_NOMINAL, NO_VOLTAGE}
     wanted |= {f"quality_reason_{one}" for one in told}
     assert wanted <= set(MONTH_WORDS)

@@ -143,6 +143,24 @@ def test_power_factor_is_of_the_months_energies_not_a_mean_of_factors():
     assert row["mean"] == pytest.approx(active / math.hypot(active, reactive))
     assert (row["blocks"], row["coverage"], row["readings"]) == (31 * 96, 1.0, None)
     assert row["standard"] == "(83)水电财字第215号"
+    assert (row["basis"], row["provenance"]) == ("drawn", "published")
+
+
+def test_power_factor_counts_what_was_fed_back_where_the_meter_tells_it():
+    blocks = intervals(["m"], START, 96, START).with_columns(energy_kwh=10.0, reactive_kvarh=5.0)
+    early = pl.col("start") < START + timedelta(hours=1)
+    for back, factor, known, provenance in (
+        (pl.lit(3.0), 10 / math.hypot(10, 8), "drawn_and_fed_back", "unverified"),
+        (pl.lit(0.0), 10 / math.hypot(10, 5), "drawn_and_fed_back", "published"),
+        (pl.when(early).then(None).otherwise(3.0), None, "drawn_and_fed_back", "unverified"),
+        (pl.lit(None, pl.Float64), 10 / math.hypot(10, 5), "drawn", "published"),
+    ):
+        drawn = blocks.with_columns(fed_back_kvarh=back)
+        wanted = span(least=0.99)
+        row = by_quantity(told(power_factor=0.5), wanted=wanted, blocks=drawn)["power_factor"]
+        assert row["mean"] == (factor if factor is None else pytest.approx(factor))
+        assert (row["basis"], row["provenance"]) == (known, provenance)
+        assert row["reason"] == ("no_limit" if factor else "low_coverage")
 
 
 def test_a_meter_without_the_quantity_has_no_row_and_settings_say_what_is_nominal():

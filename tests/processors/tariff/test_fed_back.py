@@ -11,6 +11,9 @@ from tariff_rows import blocks
 
 from collector.reading import conform
 from processors.book import Book
+from processors.indices import Length
+from processors.load_report import Wanted
+from processors.quality_report import quality_of
 from processors.settings import Prices, TariffSettings
 from processors.tariff.desk import Tariffs
 from processors.tariff.fedback import FED_BACK, fed_back
@@ -71,6 +74,22 @@ def test_what_is_fed_back_adds_to_what_is_drawn():
     chinese = "力率 0.78：有功 28,800.00 kWh，正向无功 14,400.00 kvarh，反向无功 8,640.00 kvarh"
     assert chinese in row["factors_zh"]
     assert "正向与反向无功绝对值相加（凭记忆，未核实）" in row["factors_zh"]
+
+
+@pytest.mark.parametrize("column", ["reactive_export_kvarh", "reactive_power_kvar"])
+def test_query_quality_states_the_power_factor_of_the_bill(column):
+    class Known(History):
+        def days(self, start, end, meters=None, as_of=None):
+            return pl.DataFrame({"day": [JUNE, date(2026, 6, 30)]})
+
+    readings, site = registers([12.0] * HOURS, column=column), billed(meters=[meter("m")])
+    asked = Wanted(JUNE, date(2026, 7, 1), Length.MONTH, LATER, 0.9)
+    rows = quality_of(asked, ["m"], [site], Known(readings))
+    found = rows.filter(quantity="power_factor").row(0, named=True)
+    billed_factor = factor_line(readings)["factors"]
+    assert any(f"power factor {found['mean']:.2f} of" in one for one in billed_factor)
+    assert found["coverage"] == 1.0
+    assert found["basis"] == ("drawn" if "power" in column else "drawn_and_fed_back")
 
 
 def test_a_meter_without_the_register_is_named_as_such():
