@@ -120,8 +120,6 @@ def day_rows(intervals: pl.DataFrame, zones: pl.DataFrame, now: datetime) -> pl.
         zones: `meter_id`, `timezone`; meters absent here have no days.
         now: what has ended is expected; a block that ended last may still be on its way.
     """
-    if "output_count" not in intervals.columns:  # of a version before counters of output
-        intervals = intervals.with_columns(output_count=pl.lit(None, pl.Float64))
     rows = local(intervals, zones).group_by("meter_id", "day", "timezone").agg(_day_figures())
     whole = bounded(rows).with_columns(blocks_expected=_expected(now))
     return _shaped(_covered(whole), DAY)
@@ -175,8 +173,6 @@ def period_rows(
         now: blocks that have ended are expected.
         length: `1d`, `1mo` or `1y`; `day` is then the period's first local day.
     """
-    if "output_count" not in days.columns:
-        days = days.with_columns(output_count=pl.lit(None, pl.Float64))
     known = days.join(zones.select("meter_id", "timezone"), on="meter_id")
     placed = known.with_columns(pl.col("day").dt.truncate(length))
     rows = placed.group_by("meter_id", "day", "timezone").agg(_period_figures())

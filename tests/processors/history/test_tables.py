@@ -149,3 +149,33 @@ def test_a_table_of_an_earlier_version_takes_rows_with_new_columns(tmp_path, tid
     assert rows.height == 20 * 3 * 3
     assert rows.filter(pl.col("measured_at") >= T0 + HOUR)["register_words"].null_count() == 0
     assert rows.filter(pl.col("measured_at") < T0 + HOUR)["register_words"].null_count() == 60
+
+
+def test_a_history_of_a_version_before_counters_opens_and_answers_days_and_months(tmp_path):
+    """Table.read is where a column that older files lack becomes null; nothing else needs to."""
+    written, plain = tmp_path / "written", tmp_path / "older"
+    known = book(*METERS)
+    filled(written, 12)
+    for name, mark in (("intervals", "intervals"), ("days", "folded_us")):
+        shape = SHAPES[name]
+        older = {n: kind for n, kind in shape.schema.items() if n != "output_count"}
+        rows = Table(written / name, shape)
+        old = Table(plain / name, replace(shape, schema=older))
+        kept = rows.read(rows.files()).select(list(older))
+        old.append(kept, {mark: rows.mark(mark)})
+        assert kept.height > 0
+    later = T0 + 100 * 24 * HOUR
+    for one in (History(plain, lambda: later, known), History.open_readonly(plain, known)):
+        first, after = date(2026, 3, 2), date(2026, 3, 4)
+        assert_frame_equal(one.days(first, after), filled_days(written, known, later, after))
+        assert one.days(first, after)["output_count"].null_count() == 2 * len(METERS)
+        assert one.months(first, after)["output_count"].null_count() == len(METERS)
+    history = History(plain, lambda: later, known)
+    history.add(99, readings([], T0, 0), intervals(METERS, T0 + 24 * HOUR, 4, later, 2.0, 1))
+    history.flush()
+    again = History(plain, lambda: later, known).days(date(2026, 3, 3), after)
+    assert again["energy_kwh"].to_list() == [52.0] * len(METERS)
+
+
+def filled_days(folder, known, now, after):
+    return History.open_readonly(folder, known, lambda: now).days(date(2026, 3, 2), after)
