@@ -1,5 +1,6 @@
 """`demandwatch savings`: what sites saved against the year before, at the weather that was."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
@@ -110,12 +111,13 @@ def savings_(
     if unknown:
         fail(f"no site {', '.join(unknown)} in {config}")
     try:
-        found = [
-            desk.state(one, (end, begin, after.date() if after else None), method, show, as_of)
-            for one in desk.settings.sites
-            if one.id in site
-        ]
-        frame = pl.concat(found)
+        days = end, begin, after.date() if after else None
+        asked = [(one, desk.span(one, *days)) for one in desk.settings.sites if one.id in site]
+        weather = desk.weather([span for _, span in asked])
+        frame = pl.concat(
+            desk.state(one, span, weather, method, show, instant_of(as_of, one.timezone))
+            for one, span in asked
+        )
         people = format_ is query.Format.TABLE and out is None
         query.write(frame.select(_SHOWN[show]) if people else frame, format_, out)
     except (OSError, ValueError, caltrack.NotInstalledError) as error:
@@ -148,19 +150,17 @@ class _Desk:
     def state(
         self,
         site: Site,
-        days: tuple[date, date, date | None],
+        span: Span,
+        weather: pl.DataFrame,
         method: Method,
         show: Show,
-        as_of: datetime | None,
+        known: datetime | None,
     ) -> pl.DataFrame:
-        """Return one site's rows of what is shown."""
-        span, known = self._span(site, *days), instant_of(as_of, site.timezone)
+        """Return one site's rows of what is shown, as known at an instant."""
         book, wanted = self.settings.book, list(mains(site))
         parts = ((span.baseline_start, span.baseline_end), (span.start, span.end))
         told = pl.concat(self.history.intervals(*part, wanted, known) for part in parts)
-        read = pl.concat(self.history.readings(*part, [self.station]) for part in parts)
-        if known is not None:
-            read = read.filter(pl.col("received_at") <= known)
+        read = weather if known is None else weather.filter(pl.col("received_at") <= known)
         blocks = site_blocks(told, book).filter(pl.col("meter_id") == site.id)
         hourly = pl.concat(hours(blocks, read, *part) for part in parts)
         fitted = caltrack.fit(hourly, span, method)
@@ -169,7 +169,19 @@ class _Desk:
         rows = fitted.rows if show is Show.ROWS else fitted.findings
         return rows.select(pl.lit(site.id).alias("site_id"), pl.all())
 
-    def _span(self, site: Site, end: date, begin: date, after: date | None) -> Span:
+    def weather(self, spans: Sequence[Span]) -> pl.DataFrame:
+        """Return the station's readings of all the sites' spans, each once."""
+        parts = [(one.baseline_start, one.baseline_end) for one in spans]
+        parts += [(one.start, one.end) for one in spans]
+        read, until = [], min(start for start, _ in parts)
+        for start, end in sorted(parts):
+            if end > until:
+                read.append(self.history.readings(max(start, until), end, [self.station]))
+                until = end
+        return pl.concat(read)
+
+    def span(self, site: Site, end: date, begin: date, after: date | None) -> Span:
+        """Return the instants of a site's days; ValueError if none is left to judge."""
         zone = ZoneInfo(site.timezone)
         last = after or self.now.astimezone(zone).date()
         if last <= begin:

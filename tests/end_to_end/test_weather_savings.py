@@ -22,6 +22,14 @@ END = instant("2025-06-01 00:00")
 NOW = datetime(2026, 11, 18, tzinfo=UTC)
 SITES = [
     {
+        "id": "inn",
+        "name": {"zh": "店", "en": "Inn"},
+        "kind": "lodging",
+        "district": "d",
+        "timezone": "Asia/Tokyo",
+        "meters": [{"id": "m-inn", "source": {"via": "file"}}],
+    },
+    {
         "id": "shop",
         "name": {"zh": "店", "en": "Shop"},
         "kind": "retail",
@@ -30,7 +38,7 @@ SITES = [
             {"id": "m-shop", "source": {"via": "file"}},
             {"id": "sky", "role": "weather", "source": {"via": "file"}},
         ],
-    }
+    },
 ]
 
 
@@ -82,6 +90,28 @@ def test_what_a_shop_saved_is_told_with_the_verdict_on_its_data(program):
     wanted = ("--show", "findings", "--format", "json")
     early = called(program, "--baseline-end", "2024-12-01", *ASKED[2:], *wanted)
     assert "incorrect_number_of_total_days" in {one["finding"] for one in json.loads(early.stdout)}
+
+
+def test_the_weather_is_read_once_however_many_sites_are_asked_for(program, monkeypatch):
+    if importlib.util.find_spec("opendsm") is None:
+        skip("opendsm is not installed (make setup EXTRAS=dev,savings)")
+    read, real = [], History.readings
+
+    def readings_of(self, start, end, meters=None):
+        found = real(self, start, end, meters)
+        read.append(found.select("meter_id", "measured_at"))
+        return found
+
+    monkeypatch.setattr(History, "readings", readings_of)
+    wanted = (*ASKED, "--format", "json")
+    alone = json.loads(called(program, *wanted).stdout_bytes)
+    seen = pl.concat(read).height
+    read.clear()
+    both = json.loads(called(program, *wanted, "--site", "inn").stdout_bytes)
+    assert [one for one in both if one["site_id"] == "shop"] == alone
+    assert {one["site_id"] for one in both} == {"inn", "shop"}
+    assert not pl.concat(read).is_duplicated().any()
+    assert seen <= pl.concat(read).height <= seen + 4  # one zone's midnight is an hour earlier
 
 
 @pytest.mark.parametrize(
