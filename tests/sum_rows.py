@@ -22,9 +22,9 @@ def site(name, *meters, **facts):
     return Site.model_validate({"id": name, **told, "meters": listed, **facts})
 
 
-def row(meter, kwh, block=0, **facts):
-    """One INTERVAL row as a dict; `known` minutes after START."""
-    start = START + timedelta(minutes=15 * block)
+def row(meter, kwh, block=0, first=START, **facts):
+    """One INTERVAL row as a dict, so many blocks after `first`; `known` minutes after START."""
+    start = first + timedelta(minutes=15 * block)
     return {
         "meter_id": meter,
         "start": start,

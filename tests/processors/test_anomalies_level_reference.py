@@ -10,7 +10,7 @@ from fakes import reference_anomaly_levels as reference
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_rows import at, day_rows
-from sum_rows import frame
+from sum_rows import frame, row
 
 FUZZ = settings(max_examples=int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "20")), deadline=None)
 RATED = 66.0
@@ -46,7 +46,7 @@ def test_parents_and_children_against_the_reference(days, wholly):
     for n, (main, one, two) in enumerate(days):
         first = START + timedelta(days=n)
         for name, kwh in (("m", main), ("s1", one), ("s2", two)):
-            blocks += [_block(name, first, kwh, q) for q in range(96)]
+            blocks += [row(name, kwh, q, first) for q in range(96)]
         below = None if one is None or two is None else 96 * (one + two)
         above = None if main is None else 96 * main
         told.append({"at": first, "end": first + timedelta(days=1), "above": above, "below": below})
@@ -54,21 +54,6 @@ def test_parents_and_children_against_the_reference(days, wholly):
         readings([normal(0)]), [place], intervals=frame(blocks), only=["parent_child_gap"]
     )
     assert of(found, "parent_child_gap") == close_to(reference.gaps(told, wholly=wholly))
-
-
-def _block(meter, first, kwh, number):
-    start = first + timedelta(minutes=15 * number)
-    return {
-        "meter_id": meter,
-        "start": start,
-        "end": start + timedelta(minutes=15),
-        "energy_kwh": kwh,
-        "coverage": 0.0 if kwh is None else 1.0,
-        "quality": "missing" if kwh is None else "measured",
-        "flags": [],
-        "revision": 0,
-        "computed_at": start,
-    }
 
 
 @FUZZ
