@@ -7,12 +7,13 @@ from typing import Annotated
 import polars as pl
 from fastapi import APIRouter, HTTPException, Query, Response
 
-from dashboards import view_month
+from dashboards import view_indices, view_month
 from dashboards.desk import Desk
 from processors.indices import Length
 from processors.intensity import mains
 from processors.load_report import TooMuchError, Wanted
 from processors.quality_report import quality_of
+from processors.tariff.report import SHARES
 
 Frame = Callable[[pl.DataFrame], Response]
 Json = Callable[[object], Response]
@@ -76,7 +77,8 @@ def _shares(desk: Desk, frame: Frame) -> APIRouter:
         _answerable(desk, (since, until), meter or (), site or ())
         sites = tuple(site or ()) if meter or site else tuple(desk.sites)
         try:
-            rows = view_month.shares(desk.sources, meter or (), sites, since, until, period)
+            span = since, until, period
+            rows = view_indices.answer(desk.sources, SHARES, meter or (), sites, *span)
         except TooMuchError as much:
             raise HTTPException(422, str(much)) from much
         return frame(rows)

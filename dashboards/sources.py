@@ -13,19 +13,9 @@ from collector.site import Site
 from processors.activity import Declaration, none
 from processors.book import Book
 from processors.live import Live
-from processors.load_report import Rows
 from processors.policy.load import Packs
 from processors.settings import FleetSettings
-from processors.tariff.desk import Tariffs
-
-
-class HistoryReader(Rows, Protocol):
-    """The part of the history the screens use."""
-
-    def readings(
-        self, start: datetime, end: datetime, meters: Sequence[str] | None = None
-    ) -> pl.DataFrame:
-        """READING rows with `measured_at` in `[start, end)`, every version received."""
+from processors.tariff.desk import History, Tariffs
 
 
 class RejectsReader(Protocol):
@@ -59,7 +49,7 @@ class Sources:
     book: Book
     now: Callable[[], datetime]
     """Site time."""
-    history: HistoryReader
+    history: History
     live: Callable[[], Live]
     ledger: Ledger
     limits: Callable[[str], pl.DataFrame]

@@ -1,4 +1,4 @@
-"""A site's load indices of the running month, and any figure of `load_report`, from the sources."""
+"""A site's load indices of the running month, and any figure by period, from the sources."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ import polars as pl
 
 from collector.site import Site
 from dashboards.sources import Sources
-from processors.calendar import Calendar
 from processors.indices import Length
-from processors.load_report import Wanted, of_meters, of_sites, tell
+from processors.load_report import Wanted
+from processors.tariff.report import figure_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,7 @@ def answer(
     end: date,
     length: Length,
 ) -> pl.DataFrame:
-    """Return a figure of `load_report` for meters, and for sites as sums of their main meters."""
+    """Return a figure of `figure_of` for meters, and for sites as sums of their main meters."""
     asked = Wanted(start, end, length, sources.now(), sources.index_min_coverage)
-    parts = [of_meters(sources.history, sources.book, meters, asked)] if meters else []
-    parts += [of_sites(sources.history, sources.book, sites, asked)] if sites else []
-    return pl.concat([tell(figure, one, asked, Calendar()) for one in parts])
+    known, tariffs = sources.sites, sources.tariffs
+    return figure_of(figure, asked, meters, sites, known, tariffs, sources.history)

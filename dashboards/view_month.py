@@ -1,6 +1,5 @@
 """A month of a site on paper: simulated bill, tariff-period shares, power quality; from sources."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
@@ -9,12 +8,13 @@ import polars as pl
 
 from collector.site import Site
 from dashboards.sources import Sources
+from dashboards.view_indices import answer
 from processors.indices import Length
 from processors.intensity import mains
 from processors.load_report import Wanted
 from processors.quality_report import quality_of
 from processors.tariff.contract import next_month
-from processors.tariff.report import shares_of
+from processors.tariff.report import SHARES
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +46,9 @@ def month_page(sources: Sources, site: Site, month: date | None) -> MonthPage:
         now,
         running,
         sources.tariffs.bill(site, first, sources.history, now),
-        shares(sources, (), (site.id,), *span),
+        answer(sources, SHARES, (), (site.id,), *span),
         quality_of(quality_wanted(sources, *span), mains(site), sources.sites, sources.history),
     )
-
-
-def shares(
-    sources: Sources,
-    meters: Sequence[str],
-    sites: Sequence[str],
-    start: date,
-    end: date,
-    length: Length,
-) -> pl.DataFrame:
-    """Return TARIFF_SHARES rows of meters, and of sites as sums of their main meters."""
-    asked = Wanted(start, end, length, sources.now(), sources.index_min_coverage)
-    return shares_of(asked, meters, sites, sources.sites, sources.tariffs, sources.history)
 
 
 def quality_wanted(sources: Sources, start: date, end: date, length: Length) -> Wanted:

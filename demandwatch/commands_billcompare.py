@@ -1,10 +1,10 @@
 """`demandwatch bill-compare`: bills under other settings, before those are published."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ParamSpec
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -136,37 +136,29 @@ def _named(mine: Sequence[Site], theirs: Sequence[Site], wanted: Sequence[str]) 
     return [one.id for one in chosen_sites(every, wanted)]
 
 
+_Asked = ParamSpec("_Asked")
+
+
 class _Remembered:
     """A history that reads what both sides ask for once."""
 
     def __init__(self, history: History) -> None:
-        @lru_cache(maxsize=16)
-        def intervals(
-            start: datetime, end: datetime, ids: tuple[str, ...], as_of: datetime | None
-        ) -> pl.DataFrame:
-            return history.intervals(start, end, list(ids), as_of)
+        self.intervals, self.readings = _once(history.intervals), _once(history.readings)
+        self.days = history.days
 
-        @lru_cache(maxsize=16)
-        def readings(start: datetime, end: datetime, ids: tuple[str, ...]) -> pl.DataFrame:
-            return history.readings(start, end, list(ids))
 
-        self._intervals, self._readings, self.days = intervals, readings, history.days
+def _once(read: Callable[_Asked, pl.DataFrame]) -> Callable[_Asked, pl.DataFrame]:
+    """Return `read` with its last answers remembered."""
+    kept = lru_cache(maxsize=16)(read)
 
-    def intervals(
-        self,
-        start: datetime,
-        end: datetime,
-        meters: Sequence[str] | None = None,
-        as_of: datetime | None = None,
-    ) -> pl.DataFrame:
-        """As of History."""
-        return self._intervals(start, end, tuple(meters or ()), as_of)
+    def remembered(*args: _Asked.args, **named: _Asked.kwargs) -> pl.DataFrame:
+        return kept(*map(_fixed, args), **{name: _fixed(one) for name, one in named.items()})
 
-    def readings(
-        self, start: datetime, end: datetime, meters: Sequence[str] | None = None
-    ) -> pl.DataFrame:
-        """As of History."""
-        return self._readings(start, end, tuple(meters or ()))
+    return remembered
+
+
+def _fixed(value: object) -> Hashable:
+    return tuple(value) if isinstance(value, list) else value
 
 
 Side = tuple[Tariffs, Sequence[Site]]

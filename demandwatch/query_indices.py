@@ -4,9 +4,9 @@ import polars as pl
 
 from demandwatch.settings import Configuration, tariffs_of
 from processors.history.store import History
-from processors.load_report import Wanted, of_meters, of_sites, tell
+from processors.load_report import Wanted
 from processors.quality_report import quality_of
-from processors.tariff.report import shares_of
+from processors.tariff.report import figure_of
 
 _INDICES = """subject_id day energy_kwh max_demand_kw max_demand_at load_factor peak_valley_ratio
 utilisation_h coverage reason"""
@@ -33,17 +33,12 @@ def load(
     history: History,
     config: Configuration,
 ) -> pl.DataFrame:
-    """Return a figure of `processors.load_report`, or TARIFF_SHARES, of meters and sites as sums.
+    """Return a figure, as `figure_of` has them, of meters and sites as sums.
 
     Without any named: of all sites.
     """
-    book = config.book
     chosen = sites if meters or sites else tuple(site.id for site in config.sites)
-    if figure == "tariff-shares":
-        return shares_of(asked, meters, chosen, config.sites, tariffs_of(config), history)
-    parts = [of_meters(history, book, meters, asked)] if meters else []
-    parts += [of_sites(history, book, chosen, asked)] if chosen else []
-    return pl.concat([tell(figure, part, asked, config.calendar) for part in parts])
+    return figure_of(figure, asked, meters, chosen, config.sites, tariffs_of(config), history)
 
 
 def quality(

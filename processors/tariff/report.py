@@ -1,4 +1,4 @@
-"""Shares of tariff periods of meters and sites, from history and the contracts."""
+"""Figures by period of meters and sites, from history; shares of tariff periods by contract."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -7,13 +7,17 @@ import polars as pl
 
 from collector.site import Site
 from processors.book import Book
-from processors.load_report import Subjects, Wanted, headed, of_meters, of_sites, span_of
+from processors.load_report import Subjects, Wanted, headed, of_meters, of_sites, span_of, tell
 from processors.tariff.contract import Rates
 from processors.tariff.desk import History, Tariffs
 from processors.tariff.labels import labels, tariff_shares
 
+SHARES = "tariff-shares"
+"""The figure that needs contracts; the others are `load_report.FIGURES`."""
 
-def shares_of(
+
+def figure_of(
+    figure: str,
     asked: Wanted,
     meters: Sequence[str],
     sites: Sequence[str],
@@ -21,9 +25,10 @@ def shares_of(
     tariffs: Tariffs,
     history: History,
 ) -> pl.DataFrame:
-    """Return TARIFF_SHARES rows of meters, and of sites as sums of their main meters.
+    """Return the rows of a figure, of meters and of sites as sums of their main meters.
 
     Args:
+        figure: SHARES, or of `load_report.FIGURES`.
         asked: the periods.
         meters: ids; the contract of a meter's site decides.
         sites: ids.
@@ -37,7 +42,9 @@ def shares_of(
     book = Book.of(known)
     parts = [of_meters(history, book, meters, asked)] if meters else []
     parts += [of_sites(history, book, sites, asked)] if sites else []
-    return pl.concat(_shares(one, asked, known, book, tariffs, history) for one in parts)
+    if figure == SHARES:
+        return pl.concat(_shares(one, asked, known, book, tariffs, history) for one in parts)
+    return pl.concat(tell(figure, one, asked, tariffs.calendar) for one in parts)
 
 
 def _shares(

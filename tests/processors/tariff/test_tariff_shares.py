@@ -19,7 +19,7 @@ from processors.indices import Length
 from processors.interval import INTERVAL
 from processors.load_report import Wanted
 from processors.tariff.desk import Tariffs
-from processors.tariff.report import shares_of
+from processors.tariff.report import SHARES, figure_of
 
 BERLIN, SHANGHAI = "Europe/Berlin", "Asia/Shanghai"
 HOT = date(2026, 10, 24)
@@ -48,7 +48,7 @@ class Rows:
 
 def told(site, frame, first, after, length=Length.DAY, meters=("m",), least=0.75, now=LATER):
     asked = Wanted(first, after, length, now, least)
-    return shares_of(asked, meters, (), [site], TARIFFS, Rows(frame, site.timezone))
+    return figure_of(SHARES, asked, meters, (), [site], TARIFFS, Rows(frame, site.timezone))
 
 
 @settings(max_examples=int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "8")), deadline=None)
@@ -96,7 +96,7 @@ def test_two_mains_of_which_one_is_silent_part_no_block_wrongly():
     both = [blocks(midnight(first), [10.0] * 96), blocks(midnight(first), [30.0] * 64, "n")]
     site = billed(meters=[meter("m"), meter("n")])
     asked = Wanted(first, first + timedelta(1), Length.DAY, LATER, 0.4)
-    rows = shares_of(asked, (), ("s",), [site], TARIFFS, Rows(pl.concat(both), SHANGHAI))
+    rows = figure_of(SHARES, asked, (), ("s",), [site], TARIFFS, Rows(pl.concat(both), SHANGHAI))
     by = {row["tariff_period"]: row for row in rows.to_dicts()}
     assert by["valley"]["share"] == pytest.approx(32 / 64)  # n spoke until 16:00
     assert by["peak"]["coverage"] == pytest.approx((16 + 12 / 2) / 28)
@@ -147,7 +147,7 @@ def test_sites_under_other_editions_are_laid_out_apart():
     a = billed(meters=[meter("m")])
     b = billed({"tariff": "shenzhen-tou"}, id="t", meters=[meter("n")])
     asked = Wanted(first, first + timedelta(1), Length.DAY, LATER, 0.75)
-    rows = shares_of(asked, ("m", "n"), (), [a, b], TARIFFS, Rows(frame, SHANGHAI))
-    alone = shares_of(asked, ("n",), (), [b], TARIFFS, Rows(frame, SHANGHAI))
+    rows = figure_of(SHARES, asked, ("m", "n"), (), [a, b], TARIFFS, Rows(frame, SHANGHAI))
+    alone = figure_of(SHARES, asked, ("n",), (), [b], TARIFFS, Rows(frame, SHANGHAI))
     assert rows.filter(subject_id="n").equals(alone)
     assert set(rows["tariff_period"]) == {"sharp", "peak", "flat", "valley"}
