@@ -59,7 +59,10 @@ def tracked(
     rows = indices(
         subjects.days(first, after), subjects.zones, Length.YEAR, asked.now, asked.min_coverage
     )
-    told = targets(years_of(rows), bases_of(sites, span), members(sites, pack), course)
+    counters = [meter.id for site in sites for meter in site.meters if meter.counts]
+    counted = history.days(first, after, counters, asked.as_of) if counters else None
+    bases = bases_of(sites, span, counted)
+    told = targets(years_of(rows), bases, members(sites, pack), course)
     return told.filter(
         pl.col("year") >= asked.start.year, pl.col("year") <= (asked.end - timedelta(days=1)).year
     )
@@ -79,7 +82,7 @@ def emitted(
 def labelled(
     config: Configuration, history: History, asked: Wanted, site_ids: Sequence[str]
 ) -> pl.DataFrame:
-    """Return LABEL of the products declared within the span asked for."""
+    """Return LABEL of the products declared or counted within the span asked for."""
     sites = _declared(config, asked, site_ids)
     meters = [meter.id for site in sites for meter in site.meters]
     days = history.days(asked.start, asked.end, meters, asked.as_of)

@@ -18,6 +18,7 @@ from collector.dated import in_force
 from collector.site import BASES, Site
 from processors.allocation import Weights, allocate
 from processors.claims import Claim, Period, output_claims
+from processors.counted import counts_of, covered, with_counts
 from processors.policy.header import Provenance
 from processors.policy.pack import Factor, FactorPack
 from processors.savings_settings import FactorChoice
@@ -66,12 +67,14 @@ LABEL: dict[str, pl.DataType] = {
     "coverage": pl.Float64(),
     "estimated_share": pl.Float64(),
     "boundary": pl.String(),
+    "count_coverage": pl.Float64(),
 }
-"""One row a site and product declared. `output` in `unit`; `allocation` how energy was parted from
-that of other products (`processors.allocation`), empty if it was not; `kg_co2_per_unit` = kg_co2 /
-output; `factors` with scope, year and provenance; `provenance` the weakest of them; `label` what
-must stand beside the figure; `coverage` 0..1 of the declaration's meter-days that measurement
-supports; `estimated_share` 0..1 of energy_kwh."""
+"""One row a site and product declared or counted. `output` in `unit`; `allocation` how energy was
+parted from that of other products (`processors.allocation`), empty if it was not;
+`kg_co2_per_unit` = kg_co2 / output; `factors` with scope, year and provenance; `provenance` the
+weakest of them; `label` what must stand beside the figure; `coverage` 0..1 of the meter-days of the
+output's days that measurement supports; `estimated_share` 0..1 of energy_kwh; `count_coverage` 0..1
+of the period that counters of the output support, null where none counts."""
 
 _EPS = 1e-9
 
@@ -87,6 +90,9 @@ class Lack(StrEnum):
     """The pack names the year, and holds no value."""
     SHARED_METERS = "shared_meters"
     """Another product claims the energy of the same meters and days, and nothing parts it."""
+    COUNT_NOT_COVERED = "count_not_covered"
+    """The output is counted by meters, and their readings support too little of the period."""
+    NOTHING_COUNTED = "nothing_counted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,26 +152,32 @@ def labels(
     least: float,
     weights: Weights,
 ) -> pl.DataFrame:
-    """Return LABEL of every product declared within a period.
+    """Return LABEL of every product declared or counted within a period.
 
     Args:
-        days: latest DAY rows of the period of the declarations' meters.
-        sites: whose declarations.
+        days: latest DAY rows of the period of the sites' meters, counters of output among them.
+        sites: whose declarations and counters.
         period: declarations that reach beyond it are left out.
         factors: which hold when.
-        least: coverage 0..1 below which no label is stated.
+        least: coverage 0..1 below which no label is stated, of energy or of what is counted.
         weights: quotas that part what products have in common.
     """
-    made = [one for site in sites for one in output_claims(site, period)]
+    sites = tuple(sites)
+    counts = counts_of(sites, days, period)
+    known = with_counts(sites, counts)
+    made = covered((one for site in known for one in output_claims(site, period)), counts, period)
     told, claims = allocate(days, [one for one in made if one.product not in BASES], weights)
-    names = ("site_id", "product", "start", "end", "output", "unit", "declared_by", "allocation")
+    names = (
+        *("site_id", "product", "start", "end", "output", "unit", "declared_by", "allocation"),
+        "count_coverage",
+    )
     kinds = {"claim": pl.Int32()} | {name: LABEL[name] for name in names}
     facts = pl.DataFrame(
         [_facts(one, n) for n, one in enumerate(claims)],
         schema=kinds | {"shared": pl.Boolean()},
         orient="row",
     )
-    rows = facts.join(_energies(told, claims, factors), on="claim").with_columns(
+    rows = facts.join(_energies(told, claims, factors), on="claim", how="left").with_columns(
         reason=_lack(least), label=_words(), boundary=pl.lit(BOUNDARY)
     )
     stated = rows.with_columns(kg_co2=pl.when(pl.col("reason").is_null()).then("kg_co2"))
@@ -227,13 +239,18 @@ def _facts(claim: Claim, number: int) -> tuple[object, ...]:
     period = claim.period
     return (
         *(number, claim.site.id, claim.product, period.start, period.end),
-        *(claim.denominator, claim.unit, claim.declared_by, claim.allocation, claim.shared),
+        *(claim.denominator, claim.unit, claim.declared_by, claim.allocation),
+        *(claim.count_coverage, claim.shared),
     )
 
 
 def _lack(least: float) -> pl.Expr:
     return (
-        pl.when("shared")
+        pl.when(pl.col("count_coverage") < least - _EPS)
+        .then(pl.lit(Lack.COUNT_NOT_COVERED.value))
+        .when(pl.col("output") <= 0)
+        .then(pl.lit(Lack.NOTHING_COUNTED.value))
+        .when("shared")
         .then(pl.lit(Lack.SHARED_METERS.value))
         .when(pl.col("energy_kwh").is_null())
         .then(pl.lit(Lack.NO_DATA.value))

@@ -7,15 +7,29 @@ import polars as pl
 from collector.site import BASES as WORTHS
 from collector.site import Site
 from processors.claims import Claim, Period, area_claim, mains, output_claims
+from processors.counted import counts_of, with_counts
 from processors.target import BASES
 
 
-def bases_of(sites: Iterable[Site], years: Iterable[int]) -> pl.DataFrame:
+def bases_of(
+    sites: Iterable[Site], years: Iterable[int], counted: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Return BASES: the output of the one product that takes all of a site's energy, else its area.
 
-    Declared for the whole year and for nothing else: a part of a year's output is no year's.
+    Declared or counted for the whole year: a part of a year's output is no year's, and a day that
+    the counters do not state is neither taken for 0 nor made up.
+
+    Args:
+        sites: whose declarations and counters.
+        years: calendar years.
+        counted: DAY rows of the sites' counters of output over them; None: there are none.
     """
     spans = [(year, Period.year(year)) for year in years]
+    if counted is not None:
+        sites = tuple(sites)
+        sites = with_counts(
+            sites, [one for _, year in spans for one in counts_of(sites, counted, year)]
+        )
     rows = [
         (site.id, year, one.denominator, one.unit if one.product else "m2.a")
         for site in sites
@@ -36,4 +50,4 @@ def _claims(site: Site, period: Period) -> list[Claim]:
 
 def _whole(claim: Claim, period: Period) -> bool:
     days = sum((end - start).days for start, end, _ in claim.segments)
-    return not claim.shared and days == period.days
+    return not claim.shared and days == period.days and claim.denominator > 0

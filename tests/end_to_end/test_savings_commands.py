@@ -1,7 +1,7 @@
 """`demandwatch baseline` on a history of three weeks, and what `check` says of a wrong event."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -14,6 +14,7 @@ from demandwatch.cli import app
 from demandwatch.faults import ConfigurationError
 from demandwatch.settings import load
 from processors.history.store import History
+from processors.target_bases import bases_of
 
 FIRST, START = instant("2026-10-26 00:00"), instant("2026-11-17 14:00")
 NOW = datetime(2026, 11, 18, tzinfo=UTC)
@@ -160,6 +161,40 @@ def test_carbon_by_month_and_by_product(bureau):
     assert label["kg_co2_per_unit"] == pytest.approx(90 * 8760 * 0.5306 / 900)
     (whole,) = called(bureau, "query", "carbon-labels")
     assert (whole["kg_co2"], whole["reason"]) == (None, "no_factor_chosen")  # 2024 has none
+
+
+def test_labels_and_targets_rest_on_what_a_counter_counts(tmp_path):
+    """A works of 100 kW in 2025 whose line counts 10 a block, 0.02 t each."""
+    told = {"from": "2025-01-01", "product": "cement", "per_count": 0.02, "unit": "t",
+            "declared_by": "owner"}  # fmt: skip
+    line = {"id": "line", "role": "count", "counts": {"of": [told]}, "source": {"via": "file"}}
+    meters = [*SITES[0]["meters"], line]
+    made = Program.make(tmp_path / "bureau", [SITES[0] | {"meters": meters}])
+    made.settings["processors"]["targets"] = {"pack": "savings-shenzhen", "base_year": 2024}
+    choice = {"from": "2025-01-01", "scope": "national", "year": 2023}
+    made.settings["processors"]["carbon"] = {"factors": [choice]}
+    made.write()
+    config = load(made.config)
+    begin = instant("2025-01-01 00:00")
+    energy = intervals(["m-a"], begin, 365 * 96, NOW, energy_kwh=25.0)
+    counts = intervals(["line"], begin, 365 * 96, NOW, energy_kwh=None).with_columns(
+        output_count=pl.lit(10.0), coverage=pl.lit(1.0), quality=pl.lit("measured")
+    )
+    history = History(config.data / "history", lambda: NOW, config.book)
+    history.add(1, readings(["m-a"], begin, 1), pl.concat([energy, counts], how="vertical_relaxed"))
+    history.flush()
+    span = ("--from", "2025-01-01", "--to", "2026-01-01")
+    (label,) = called(made, "query", "carbon-labels", *span)
+    assert (label["reason"], label["count_coverage"]) == (None, 1.0)
+    assert label["declared_by"] == "owner (counter line)"
+    assert label["kg_co2_per_unit"] == pytest.approx(100 * 0.5306 / 0.8)
+    rows = called(made, "query", "targets")
+    site = next(one for one in rows if (one["level"], one["year"]) == ("site", 2025))
+    assert site["reason"] == "no_base_year"
+    history = History.open_readonly(config.data / "history", config.book, lambda: NOW)
+    days = history.days(date(2025, 1, 1), date(2026, 1, 1), ["line"])
+    bases = bases_of(config.sites, [2025], days)
+    assert bases["denominator"].to_list() == [pytest.approx(0.8 * 8760)]
 
 
 def test_check_names_a_factor_and_a_target_nothing_knows(tmp_path):

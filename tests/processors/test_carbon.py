@@ -1,11 +1,11 @@
 """Carbon: each month by the factor in force or none, product labels with what they do not count."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
 from history_rows import book
-from policy_rows import REPO, day_rows, site
+from policy_rows import REPO, day_rows, meter, site
 
 from processors.carbon import BOUNDARY, CARBON, LABEL, Factors, labels, ledger
 from processors.claims import Period
@@ -160,6 +160,42 @@ def test_products_in_common_are_parted_and_output_value_is_no_product():
     assert frame["allocation"].to_list() == ["output_by_quota"] * 2
     assert frame["energy_kwh"].to_list() == pytest.approx([155.0, 465.0])
     assert frame["kg_co2"].sum() == pytest.approx(label()["kg_co2"])
+
+
+def counted(*counts, unstated=0):
+    """Label of a counter that counts these of each span of SPAN; its last days not stated."""
+    told = {"from": "2021-01-01", "product": "cement", "per_count": 0.5, "unit": "t",
+            "declared_by": "Li"}  # fmt: skip
+    line = {"id": "line", "role": "count", "counts": {"of": [told]}}
+    held, days = site(meters=[meter("m"), line]), day_rows("m", *SPAN, 10.0)
+    known = day_rows("line", SPAN[0], SPAN[1] - timedelta(days=unstated), None, blocks=96,
+                     output_count=counts[0], coverage=1.0)  # fmt: skip
+    rows = pl.concat([days, known])
+    frame = labels(rows, [held], Period(*SPAN), factors(), 0.95, weights)
+    assert frame.schema == pl.Schema(LABEL)
+    return frame.row(0, named=True)
+
+
+def test_a_label_of_what_a_counter_counted_is_that_of_the_same_declared():
+    row, declared = counted(100 / 31), label()
+    names = ("output", "energy_kwh", "kg_co2", "kg_co2_per_unit", "reason", "provenance")
+    assert {n: row[n] for n in names} == {
+        n: pytest.approx(declared[n]) if isinstance(declared[n], float) else declared[n]
+        for n in names
+    }
+    assert (row["declared_by"], row["count_coverage"]) == ("Li (counter line)", 1.0)
+    few = counted(4.0, unstated=2)  # 60 of 62 days: output and energy of those alone
+    assert (few["output"], few["energy_kwh"]) == (120.0, 600.0)
+    assert few["count_coverage"] == pytest.approx(60 / 62)
+
+
+@pytest.mark.parametrize(
+    ("counts", "unstated", "reason"),
+    [(4.0, 10, "count_not_covered"), (4.0, 62, "count_not_covered"), (0.0, 0, "nothing_counted")],
+)
+def test_a_counter_that_says_too_little_makes_no_label(counts, unstated, reason):
+    row = counted(counts, unstated=unstated)
+    assert (row["kg_co2"], row["kg_co2_per_unit"], row["reason"]) == (None, None, reason)
 
 
 def test_no_declaration_no_label():

@@ -9,7 +9,7 @@ from fakes import reference_targets as plain
 from history_rows import book
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from policy_rows import REPO, day_rows, site
+from policy_rows import REPO, day_rows, meter, site
 
 from processors.indices import Length, indices
 from processors.policy.load import load_packs
@@ -150,6 +150,29 @@ def test_denominators_are_of_whole_years_and_of_one_product():
     assert bases_of([site(production=[told, worth])], [2011]).rows() == [("s", 2011, 9.0, "t")]
     two = [told, told | {"product": "lime"}]
     assert bases_of([site(production=two)], [2011]).is_empty()
+
+
+def test_what_counters_count_of_a_whole_year_is_a_denominator_as_if_declared():
+    told = {"from": "2011-01-01", "product": "cement", "per_count": 0.5, "unit": "t",
+            "declared_by": "Li"}  # fmt: skip
+    line = {"id": "line", "role": "count", "counts": {"of": [told]}}
+    here = site(meters=[meter("m"), line], floor_area_m2=[])
+    seen = {"blocks": 96, "coverage": 1.0}
+
+    def made(first, after, count=2.0):
+        return day_rows("line", first, after, None, output_count=count, **seen)
+
+    year = date(2011, 1, 1), date(2012, 1, 1)
+    whole = made(*year)
+    assert bases_of([here], [2010, 2011], whole).rows() == [("s", 2011, 365.0, "t")]
+    lacking = whole.filter(pl.col("day") != date(2011, 7, 1))
+    assert bases_of([here], [2011], lacking).is_empty()
+    half = {"from": "2011-01-01", "until": "2011-07-01", "product": "cement", "output": 9.0,
+            "unit": "t", "declared_by": "owner"}  # fmt: skip
+    both = site(meters=[meter("m"), line], floor_area_m2=[], production=[half])
+    assert bases_of([both], [2011], lacking).is_empty()
+    assert bases_of([both], [2011], whole)["denominator"].to_list() == [9.0 + 184.0]
+    assert bases_of([here], [2011], made(*year, 0.0)).is_empty()
 
 
 def test_an_intensity_target_needs_denominators():
