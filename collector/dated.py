@@ -22,6 +22,12 @@ class Dated(Begins):
     """Who declared it; shown in the evidence."""
 
 
+class Input(Dated):
+    """An input of a correction: 0 is a fact where the formula takes it, e.g. a share of 0."""
+
+    value: Annotated[float, Field(ge=0)]
+
+
 class Cap(Dated):
     """A limit on the site's load (负荷限额), e.g. of a notice of orderly use (有序用电); kW."""
 

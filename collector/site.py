@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from collector.anomaly_limits import AnomalyLimits
 from collector.changes import Changes
 from collector.counting import BASES, Counting
-from collector.dated import Begins, Cap, DatedValues, ordered
+from collector.dated import Begins, Cap, DatedValues, Input, ordered
 from collector.dlt645.items import DEFAULT, ITEMS
 from collector.placing import Placed
 from collector.strict import Identifier, Strict, Text
@@ -275,7 +275,7 @@ class Site(Placed):
     supply: Annotated[tuple[Supply, ...], AfterValidator(ordered)] = ()
     """Supply contracts, oldest first; without one there is no bill."""
     production: tuple[Production, ...] = ()
-    declared: Mapping[Identifier, DatedValues] = {}
+    declared: Mapping[Identifier, Annotated[tuple[Input, ...], AfterValidator(ordered)]] = {}
     """Facts that corrections of guides and quotas ask for, e.g. `operating_hours_h`."""
     guide: str = ""
     """Id of the guide that judges this site; empty: the settings' default for its kind."""

@@ -12,7 +12,7 @@ from typing import Annotated
 import polars as pl
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from collector.dated import Dated
+from collector.dated import Dated, Input
 from collector.reading import UTC_US
 from collector.site import BASES, Identifier, Production, Site, Strict
 from processors.policy.correction import INPUTS
@@ -63,7 +63,8 @@ class Declaration(Strict):
     since: date = Field(alias="from")
     until: date | None = None
     """First day that no longer belongs to the period; none for floor area and for inputs."""
-    value: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    value: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    """0 only of inputs of corrections, where the formula takes it."""
     unit: str
     declared_by: Annotated[str, Field(max_length=200)]
     share: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -89,6 +90,8 @@ class Declaration(Strict):
 
     @model_validator(mode="after")
     def _spanned(self) -> "Declaration":
+        if self.value == 0 and (self.until or self.activity in (FLOOR_AREA, *BASES)):
+            raise ValueError("nothing can be divided by a value of 0")
         if self.activity == FLOOR_AREA:
             if self.until is not None:
                 raise ValueError("floor area holds until the next one: leave out `until`")
@@ -155,6 +158,8 @@ def _unfit(one: Declaration, packs: Packs, inputs: Mapping[str, str]) -> str | N
         return f"{one.activity}: no product quota has such a row, and it is none of {kinds}"
     if one.unit not in units:
         return f"{one.activity} is counted in {' or '.join(units)}, not in {one.unit!r}"
+    if one.value == 0 and one.activity in packs.positive_inputs():
+        return f"{one.activity} of 0: its correction takes figures above 0"
     if known and one.until is not None:
         return f"{one.activity} holds until the next one: leave out `until`"
     lacks = one.until is None and not known and one.activity != FLOOR_AREA
@@ -220,12 +225,12 @@ def _with(site: Site, rows: list[dict[str, object]]) -> Site:
     return site.model_copy(update=told)
 
 
-def _facts(site: Site, rows: Iterable[Mapping[str, object]]) -> dict[str, tuple[Dated, ...]]:
+def _facts(site: Site, rows: Iterable[Mapping[str, object]]) -> dict[str, tuple[Input, ...]]:
     """Return the inputs of corrections; what is declared stands before the settings' of a day."""
     found = {name: {one.since: one for one in told} for name, told in site.declared.items()}
     for row in rows:
         if row["until"] is None and row["activity"] != FLOOR_AREA:
-            one = _dated(row)
+            one = Input.model_validate(_dated(row))
             found.setdefault(str(row["activity"]), {})[one.since] = one
     return {name: tuple(told[day] for day in sorted(told)) for name, told in found.items()}
 
@@ -235,12 +240,11 @@ def _same(one: Production, other: Production) -> bool:
 
 
 def _area(row: Mapping[str, object]) -> Dated | None:
-    return _dated(row) if row["activity"] == FLOOR_AREA else None
+    return Dated.model_validate(_dated(row)) if row["activity"] == FLOOR_AREA else None
 
 
-def _dated(row: Mapping[str, object]) -> Dated:
-    told = {"from": row["start"], "value": row["value"], "declared_by": row["declared_by"]}
-    return Dated.model_validate(told)
+def _dated(row: Mapping[str, object]) -> dict[str, object]:
+    return {"from": row["start"], "value": row["value"], "declared_by": row["declared_by"]}
 
 
 def _made(row: Mapping[str, object]) -> Production:

@@ -37,11 +37,22 @@ class Given:
         """Return a declared fact.
 
         Raises:
-            MissingInputError: it was not declared.
+            MissingInputError: it was not declared, or as a 0 that no formula takes.
         """
         if name not in self.declared:
             raise MissingInputError(name)
-        return self.declared[name]
+        return self.positive(name) if name in POSITIVE else self.declared[name]
+
+    def positive(self, name: str) -> float:
+        """Return a declared fact above 0.
+
+        Raises:
+            MissingInputError: it was not declared, or as 0.
+        """
+        told = self.declared.get(name, 0.0)
+        if told <= 0.0:
+            raise MissingInputError(name)
+        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +85,16 @@ INPUTS = {
 }
 """Facts the formulas read, and the unit each is declared in. What a pack names itself for
 `reviewed_factor` and `reviewed_addition` is a bare number."""
+
+POSITIVE = frozenset(
+    ("site_pressure_pa", "ore_grade_pct", "operating_hours_h", "area_per_person_m2",
+     "occupancy_pct")
+)  # fmt: skip
+"""Those of INPUTS of which 0 is outside the formula: it divides by them, or they are of something
+that would not be there. Shares, ratios and altitudes may be 0; so may what a pack adds."""
+
+FACTOR = "reviewed_factor"
+"""The formula whose named input multiplies a limit: a limit of 0 is none."""
 
 _GBT_51161 = "GB/T 51161-2016, recalled: check against the standard"
 
@@ -166,11 +187,11 @@ FORMULAS: dict[str, Formula] = {
         "GB 21256-2025",
         _special_ore,
     ),
-    "reviewed_factor": Formula(
+    FACTOR: Formula(
         Side.THRESHOLD,
         "L × factor",
         "the standard's table, read and reviewed by a person",
-        lambda limit, given: limit * given.of(given.name),
+        lambda limit, given: limit * given.positive(given.name),
         named=True,
     ),
     "reviewed_addition": Formula(

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from collector.yamlfile import Fault, Loaded, faults_of, load_yaml
 from processors.policy.anomaly_pack import AnomalyPack
+from processors.policy.correction import FACTOR, POSITIVE
 from processors.policy.header import Header
 from processors.policy.pack import AnyPack, FactorPack, Pack, SurchargePack, TablePack
 from processors.policy.power_factor_pack import PowerFactorPack
@@ -60,6 +61,11 @@ class Packs:
     def product_known(self, product: str) -> bool:
         """Return whether any edition of any quota judges `product`."""
         return any(one.kind == "product_quota" and one.rows_of(product) for one in self.tables)
+
+    def positive_inputs(self) -> frozenset[str]:
+        """Return the inputs of corrections of which 0 is no fact: of the formulas, and factors."""
+        steps = (step for one in self.tables for row in one.rows for step in row.corrections)
+        return POSITIVE | {step.input for step in steps if step.formula == FACTOR}
 
     def table(self, pack_id: str, edition: str) -> TablePack | None:
         """Return the very edition a verdict names."""

@@ -129,6 +129,10 @@ def _of_site(
     if site.use and rows and site.use not in rows:
         problem = f"{site.id}: guide {guide} has no row {site.use!r}"
         yield Fault(*place, "use", problem, ", ".join(sorted(rows)))
+    for name in sorted(packs.positive_inputs() & site.declared.keys()):
+        if any(one.value == 0 for one in site.declared[name]):
+            problem = f"{site.id}: {name} of 0: its correction takes figures above 0"
+            yield Fault(*place, f"declared.{name}", problem, "a figure above 0")
     yield from _of_supply(site, place, settings, packs)
     meters = {one.id for one in site.meters}
     counted = [one for meter in site.meters if meter.counts for one in meter.counts.of]

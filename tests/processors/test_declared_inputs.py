@@ -1,14 +1,16 @@
 """Inputs of corrections are declared, dated and with a name; settings are the fallback."""
 
+import math
 from datetime import UTC, date, datetime
 
 from policy_rows import REPO, day_rows, meter, site
 
+from collector.site import Site
 from processors.activity import Declaration, refused, standing, with_activity
 from processors.claims import Period
 from processors.history.activitybook import ActivityBook
 from processors.judge import judge
-from processors.policy.correction import FORMULAS, INPUTS, Given, MissingInputError
+from processors.policy.correction import FORMULAS, INPUTS, POSITIVE, Given, MissingInputError
 from processors.policy.load import load_packs
 from processors.settings import VerdictSettings
 
@@ -45,6 +47,35 @@ def test_what_is_declared_stands_before_the_settings_and_is_named_in_the_verdict
     assert told["threshold"] == round(61 * (1.179 - 0.211 * 80_000 / 101_325), 6)
     assert corrected(book, datetime(2026, 1, 9, tzinfo=UTC))["threshold"] == 61.0
     book.close()
+
+
+def test_an_input_of_0_is_declared_where_the_formula_takes_it_and_refused_where_not(tmp_path):
+    taken = {"altitude_m", "clinker_ratio_pct", "guest_room_share_pct", "laterite_ore_pct",
+             "rare_earth_ore_pct", "vanadium_titanium_ore_pct"}  # fmt: skip
+    for name, unit in INPUTS.items():
+        problem = refused(says("2025-01-01", 0, name, unit), site(), PACKS, NOW.date())
+        assert (problem is None) == (name in taken), name
+    for name, ok in (("power_addition_gce_per_kwh", True), ("thickness_factor", False)):
+        problem = refused(says("2025-01-01", 0, name, "1"), site(), PACKS, NOW.date())
+        assert (problem is None) == ok, name
+    book = ActivityBook(tmp_path / "activity.db", lambda: NOW)
+    book.declare("s", says("2025-10-20", 0))
+    assert corrected(book)["correction"].startswith("altitude(altitude_m=0 by Li)")
+    (known,) = with_activity([site()], standing(book.acts()))
+    assert Site.model_validate(known.model_dump(by_alias=True)).declared == known.declared
+    book.close()
+
+
+def test_every_formula_takes_or_refuses_a_0_and_never_fails():
+    refused_by = set()
+    for formula in FORMULAS.values():
+        known = dict.fromkeys((*INPUTS, "x"), 0.0)
+        given = Given(known, dict.fromkeys((*formula.params, "limit"), 1.0), "limit", "x")
+        try:
+            assert math.isfinite(formula.apply(1.0, given))
+        except MissingInputError as missing:
+            refused_by.add(missing.args[0])
+    assert refused_by == POSITIVE - {"site_pressure_pa"} | {"x"}  # at sea level none asks for it
 
 
 def test_every_input_a_formula_asks_for_can_be_declared():

@@ -20,6 +20,13 @@ CASES = [
         {},
         67.5,  # 52 + 1.5 + 2 + 12
     ),
+    (
+        "special_ore",
+        52.0,
+        {"rare_earth_ore_pct": 10, "vanadium_titanium_ore_pct": 0, "laterite_ore_pct": 0},
+        {},
+        53.5,
+    ),
 ]
 
 

@@ -22,7 +22,8 @@ def told(of=None, **settings):
 
 
 def test_known_names_pass():
-    made = site(production=[MADE | {"product": "clinker", "meters": ["m"]}])
+    none = {"laterite_ore_pct": [{"from": "2025-01-01", "value": 0}]}
+    made = site(production=[MADE | {"product": "clinker", "meters": ["m"]}], declared=none)
     assert told(made, quotas={"surcharge": "demo-progressive"}) == []
 
 
@@ -37,6 +38,11 @@ def test_known_names_pass():
         (site(use="sauna"), {}, "has no row 'sauna'; allowed: catering, hotel"),
         (site(production=[MADE | {"product": "tea"}]), {}, "no product quota has a row 'tea'"),
         (site(production=[MADE | {"product": "clinker", "meters": ["z"]}]), {}, "no meter 'z'"),
+        (
+            site(declared={"occupancy_pct": [{"from": "2025-01-01", "value": 0}]}),
+            {},
+            "s: occupancy_pct of 0: its correction takes figures above 0",
+        ),
         (None, {"quotas": {"surcharge": "y"}}, "demandwatch.yaml:7: processors.quotas.surcharge:"),
         (None, {"verdicts": {"guides": {"retail": "z"}}}, "no guide 'z'"),
     ],
