@@ -143,3 +143,13 @@ def test_blocks_add_up_to_the_registers_difference(seed):
         one for n, one in enumerate(told["start"].to_list()) if n != 6
     ]
     assert broken["fed_back_kvarh"].sum() == pytest.approx(gains.sum() - gains[90:105].sum())
+
+
+def test_many_meters_are_told_as_each_alone():
+    names = [f"m{n:02}" for n in range(12)]
+    each = [registers([1.0 + n] * 5, name) for n, name in enumerate(names)]
+    book = Book.of([billed(meters=[meter(one) for one in names])])
+    told = fed_back(pl.concat(each), book, LATER)
+    alone = pl.concat([fed_back(one, book, LATER) for one in each])
+    assert told.sort("meter_id", "start").equals(alone.sort("meter_id", "start"))
+    assert told["meter_id"].n_unique() == len(names)
