@@ -79,6 +79,15 @@ def _site(material: Material) -> Rows:
         valid = f"{check.certificate}, {check.valid_until}" if check else "-"
         ratio = f"CT {meter.ct_ratio[-1].value:g}" if meter.ct_ratio else "CT -"
         rows.append((words.METER, f"{meter.id} ({meter.role}), {ratio}, {valid}"))
+        if meter.counts is not None:
+            rows += [
+                (
+                    words.COUNT,
+                    f"{meter.id}: 1 = {one.per_count:g} {one.unit} {one.product}, "
+                    f"{one.since}, {one.declared_by or '-'}",
+                )
+                for one in meter.counts.of
+            ]
     kept = material.readings["register_words"].count()
     rows.append((words.RAW, f"{kept:,} / {material.readings.height:,}"))
     return rows

@@ -7,6 +7,9 @@ import polars as pl
 import pytest
 from evidence_world import CONFIG, NOW, RULE, Past, World, month, resealed, site
 
+from alerting.evidence.container import opened
+from alerting.evidence.material import of_files
+from alerting.evidence.pdf import _site
 from alerting.evidence.verify import verify
 from alerting.office import Alerting
 from alerting.rules import Compiled, Rule
@@ -79,6 +82,9 @@ def test_an_overrun_by_a_counted_denominator_verifies_as_evidence(world):
     assert report.verdict.row["actual"] == pytest.approx(told["actual"])
     assert report.verdict.row["denominator"] == pytest.approx(22 * 96 * 4 * 0.002)
     assert report.verdict.row["declared_by"] == "Li (counter line)"
+    assert report.verdict.row["count_coverage"] == 1.0
+    packed = _site(of_files(opened(path).files))
+    assert any("line: 1 = 0.002 t clinker_el, 2026-01-01, Li" in value for _, value in packed)
 
 
 def lower(files, name, column, day):
