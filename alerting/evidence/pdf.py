@@ -14,6 +14,7 @@ from fpdf.enums import WrapMode
 from alerting.evidence import words
 from alerting.evidence.finding import Finding
 from alerting.evidence.material import Material
+from collector.counting import Counted
 
 FONTS = (
     ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", 2),
@@ -79,18 +80,16 @@ def _site(material: Material) -> Rows:
         valid = f"{check.certificate}, {check.valid_until}" if check else "-"
         ratio = f"CT {meter.ct_ratio[-1].value:g}" if meter.ct_ratio else "CT -"
         rows.append((words.METER, f"{meter.id} ({meter.role}), {ratio}, {valid}"))
-        if meter.counts is not None:
-            rows += [
-                (
-                    words.COUNT,
-                    f"{meter.id}: 1 = {one.per_count:g} {one.unit} {one.product}, "
-                    f"{one.since}, {one.declared_by or '-'}",
-                )
-                for one in meter.counts.of
-            ]
+        told = meter.counts.of if meter.counts is not None else ()
+        rows += [(words.COUNT, _stands_for(meter.id, one)) for one in told]
     kept = material.readings["register_words"].count()
     rows.append((words.RAW, f"{kept:,} / {material.readings.height:,}"))
     return rows
+
+
+def _stands_for(meter_id: str, one: Counted) -> str:
+    by = one.declared_by or "-"
+    return f"{meter_id}: {one.per_count:g} {one.unit} {one.product}, {one.since} …, {by}"
 
 
 def _verdict(material: Material, finding: Finding) -> Rows:

@@ -9,7 +9,7 @@ ADDRESS: Both = ("地址", "Address")
 ALERT: Both = ("告警编号", "Alert")
 TEXT: Both = ("告警内容", "What fired")
 METER: Both = ("电表", "Meter")
-COUNT: Both = ("计数当量（自，申报）", "What a count stands for, from, declared by")
+COUNT: Both = ("每计一数", "One count is")
 RAW: Both = ("保存寄存器原文的抄读", "Readings with their register words")
 VERDICT: Both = ("由抄读重新计算的结果", "Computed from the readings")
 RULE: Both = ("规则", "Rule")
@@ -72,7 +72,7 @@ FIGURES: dict[str, Both] = {
     "row_name_zh": ("适用条目", "Row"),
     "denominator": ("分母", "Denominator"),
     "denominator_unit": ("分母单位", "Denominator unit"),
-    "count_coverage": ("计数覆盖率", "Coverage of what is counted"),
+    "count_coverage": ("计数覆盖率", "Count coverage"),
     "period_start": ("统计期起", "Period from"),
     "period_end": ("统计期止", "Period to"),
     "days_counted": ("计入日数", "Days counted"),
