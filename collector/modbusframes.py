@@ -4,9 +4,11 @@ Modbus Application Protocol V1.1b3 (functions 3 and 4, exceptions), Messaging on
 (header with transaction id), Modbus over Serial Line V1.02 (RTU: CRC, no numbering).
 """
 
+import struct
 from dataclasses import dataclass
 from typing import NamedTuple
 
+_READ = struct.Struct(">BHH")
 _ERROR = 0x80
 """Bit of the function code that marks an exception."""
 _MIN_RTU = 5
@@ -72,6 +74,15 @@ def rtu(unit: int, pdu: bytes) -> bytes:
 def tcp(transaction: int, unit: int, pdu: bytes) -> bytes:
     """Return a Modbus TCP frame."""
     return b"%b\0\0%b%c%b" % (transaction.to_bytes(2), (len(pdu) + 1).to_bytes(2), unit, pdu)
+
+
+def read_pdu(ask: Ask) -> bytes:
+    """Return a request's PDU.
+
+    Raises:
+        struct.error: a number does not fit its field.
+    """
+    return _READ.pack(ask.function, ask.start, ask.count)
 
 
 def answer_pdu(function: int, words: bytes) -> bytes:

@@ -1,24 +1,26 @@
-"""One Modbus connection on pymodbus: TCP, TLS, serial; the only user of pymodbus among sources."""
+"""One Modbus connection on pymodbus: TCP, TLS, serial; the only user of pymodbus among sources.
 
+Taken of pymodbus is its transport: connecting, and bytes to and fro. The turn - a request, its
+repetitions, the wait for an answer - is ours, as the search for the answer is: one timer and one
+future, where pymodbus goes round the event loop once more and unpacks the words one by one.
+"""
+
+import asyncio
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
-from pymodbus.client import (
-    AsyncModbusSerialClient,
-    AsyncModbusTcpClient,
-    AsyncModbusTlsClient,
-)
-from pymodbus.exceptions import ConnectionException, ModbusException
-from pymodbus.framer import FramerRTU, FramerSocket, FramerType
-from pymodbus.pdu import ModbusPDU
+from pymodbus.transport import CommParams, CommType, ModbusProtocol
 
-from collector.modbusframes import Answer, Ask
+from collector.modbusframes import Answer, Ask, read_pdu, rtu, tcp
 from collector.settings import BusSettings
 
 Find = Callable[[bytes, int], tuple[int, Answer | None]]
 """(bytes heard, transaction) -> how many need not be shown again, and the answer if it is there."""
 
-_NEVER = 1_000_000_000
+_LAST_TRANSACTION = 65_000
+"""Numbers begin anew after it."""
 
 
 class NoAnswerError(Exception):
@@ -30,42 +32,62 @@ class NoAnswerError(Exception):
         """What came, if not an answer."""
 
 
-class _Found(ModbusPDU):
-    """An answer in the clothes pymodbus expects; its words stay as they came.
+class _Wire(ModbusProtocol):
+    """Carries requests, and shows what comes back to `find`."""
 
-    pymodbus would unpack them one by one: a third of a poll's time. Many polls are unpacked
-    together, in `readings_of`.
-    """
+    def __init__(self, params: CommParams, find: Find) -> None:
+        super().__init__(params, is_server=False)
+        self.max_buffer_size = 1 << 16  # beyond it pymodbus throws all away; `find` bounds
+        self.transaction = 0
+        self.heard = b""
+        self._find = find
+        self._waiting: asyncio.Future[Answer] = self.loop.create_future()
+        self._waiting.cancel()  # nobody
 
-    def __init__(self, answer: Answer, unit: int, transaction: int) -> None:
-        self.answer, self.dev_id, self.transaction_id = answer, unit, transaction
+    async def turn(self, frame: bytes, timeout_s: float) -> Answer:
+        """Send a request and return its answer.
 
+        Raises:
+            TimeoutError: none came within `timeout_s`.
+            ConnectionError: the connection was lost.
+        """
+        waiting: asyncio.Future[Answer] = self.loop.create_future()
+        self._waiting = waiting
+        timer = self.loop.call_later(timeout_s, _expire, waiting)
+        try:
+            self.send(frame)
+            return await waiting
+        finally:
+            timer.cancel()
 
-class _Ear:
-    """Replaces a framer's search for answers by ours, whatever the framing.
-
-    pymodbus' own takes an answer numbered 0 for any, one over RTU for the next, cuts a TLS record
-    short, and throws away all it has when two long answers come at once.
-    """
-
-    find: Find
-    heard = b""
-
-    def handleFrame(  # noqa: N802 - pymodbus' name
-        self, data: bytes, exp_devid: int, exp_tid: int
-    ) -> tuple[int, ModbusPDU | None]:
-        """Return the bytes used and the answer, if it is whole."""
+    def callback_data(
+        self,
+        data: bytes,
+        addr: tuple[Any, ...] | None = None,  # noqa: ARG002 - pymodbus' signature
+    ) -> int:
+        """Look for the answer; also while nobody waits: `find` may keep a book of late ones."""
         self.heard = data
-        used, answer = self.find(data, exp_tid)
-        return used, None if answer is None else _Found(answer, exp_devid, exp_tid)
+        used, answer = self._find(data, self.transaction)
+        if answer is not None and not self._waiting.done():
+            self._waiting.set_result(answer)
+        return used
+
+    def callback_connected(self) -> None:
+        """Nothing to do: `connect` tells."""
+
+    def callback_disconnected(self, exc: Exception | None) -> None:  # noqa: ARG002 - as above
+        """Tell the request under way; it would wait in vain."""
+        if not self._waiting.done():
+            self._waiting.set_exception(ConnectionError("the connection was lost"))
+
+    def callback_new_connection(self) -> ModbusProtocol:
+        """Refuse: this is no server."""
+        raise NotImplementedError
 
 
-class _Numbered(_Ear, FramerSocket):
-    """Frames with a header: TCP and TLS."""
-
-
-class _Unnumbered(_Ear, FramerRTU):
-    """Frames with a check: RTU."""
+def _expire(waiting: "asyncio.Future[Answer]") -> None:
+    if not waiting.done():
+        waiting.set_exception(TimeoutError())
 
 
 class Connection:
@@ -83,86 +105,66 @@ class Connection:
             transaction: number of the last request sent on an earlier connection: a gateway that
                 keeps an answer to that for us shall not find its number in use again.
         """
-        self._client = _client(bus, context)
-        self._context = self._client.ctx
-        frames = _Unnumbered if bus.unnumbered else _Numbered
-        self._ear = frames(self._context.framer.decoder)
-        self._ear.find = find
-        self._context.framer = self._ear
-        self._context.trace_connect = self._turned
-        self._context.max_buffer_size = 1 << 16  # beyond it pymodbus throws all away; `find` bounds
-        self._last = transaction
-        # by default pymodbus hangs up after some silent requests: one dead meter would cut off all
-        self._client.set_max_no_responses(_NEVER)
-        self._context.count_until_disconnect = _NEVER
+        self._wire = _Wire(_params(bus, context), find)
+        self._unnumbered = bus.unnumbered
+        self.transaction = transaction
+        """Number of the last request."""
 
     @property
     def connected(self) -> bool:
         """Whether the connection stands, as far as is known."""
-        return bool(self._client.connected)
-
-    @property
-    def transaction(self) -> int:
-        """Number of the last request."""
-        return max(self._last, self._context.next_tid)
+        return self._wire.transport is not None
 
     async def connect(self) -> bool:
         """Try once, for at most the bus's timeout."""
-        if not await self._client.connect():
-            return False
-        self._context.next_tid = self._last if self._last < 60_000 else 0
-        return True
+        return await self._wire.connect()
 
     def close(self) -> None:
         """Hang up."""
-        self._client.close()
+        self._wire.close()
 
     async def ask(self, what: Ask, timeout_s: float, retries: int) -> Answer:
         """Send a request, repeat it if need be, and return its answer.
 
+        Repetitions carry the same number: whichever is answered, the answer is to this request.
+
         Raises:
             NoAnswerError: none came within `timeout_s`, `retries` + 1 times; or the link broke.
         """
-        client = self._client
-        self._context.comm_params.timeout_connect = timeout_s
-        self._context.retries = retries
-        read = client.read_holding_registers
-        if what.function == 4:
-            read = client.read_input_registers
-        self._ear.heard = b""
+        wire, number = self._wire, self.transaction + 1
+        wire.heard = b""
+        if not self.connected:
+            raise NoAnswerError(b"")
+        self.transaction = wire.transaction = number if number <= _LAST_TRANSACTION else 1
+        pdu = read_pdu(what)
+        frame = rtu(what.unit, pdu) if self._unnumbered else tcp(wire.transaction, what.unit, pdu)
         try:
-            answer = await read(what.start, count=what.count, device_id=what.unit)
-        except ModbusException as error:
-            raise NoAnswerError(self._ear.heard) from error
-        assert isinstance(answer, _Found)  # noqa: S101 - our framer makes nothing else
-        return answer.answer
-
-    def _turned(self, connected: bool) -> None:
-        """Tell the request under way that the connection is lost; pymodbus lets it time out."""
-        waiting = self._context.response_future
-        if not connected and not waiting.done():
-            waiting.set_exception(ConnectionException("the connection was lost"))
-            waiting.exception()  # seen: nobody may be waiting
+            for _ in range(retries + 1):
+                with suppress(TimeoutError):
+                    return await wire.turn(frame, timeout_s)
+        except ConnectionError as error:
+            raise NoAnswerError(wire.heard) from error
+        raise NoAnswerError(wire.heard)
 
 
-def _client(
-    bus: BusSettings, context: ssl.SSLContext | None
-) -> AsyncModbusTcpClient | AsyncModbusTlsClient | AsyncModbusSerialClient:
-    # reconnect_delay=0: the reader decides when to try again
+def _params(bus: BusSettings, context: ssl.SSLContext | None) -> CommParams:
+    # no reconnect_delay: the reader decides when to try again
     if bus.kind == "rtu":
-        return AsyncModbusSerialClient(
-            bus.device,
+        return CommParams(
+            comm_name=bus.id,
+            comm_type=CommType.SERIAL,
+            host=bus.device,
+            timeout_connect=bus.timeout_s,
             baudrate=bus.baudrate,
+            bytesize=8,
             parity=bus.parity,
             stopbits=bus.stop_bits,
-            timeout=bus.timeout_s,
-            reconnect_delay=0,
         )
-    if context is not None:
-        return AsyncModbusTlsClient(
-            bus.host, port=bus.port, sslctx=context, timeout=bus.timeout_s, reconnect_delay=0
-        )
-    framer = FramerType.RTU if bus.unnumbered else FramerType.SOCKET
-    return AsyncModbusTcpClient(
-        bus.host, port=bus.port, framer=framer, timeout=bus.timeout_s, reconnect_delay=0
+    return CommParams(
+        comm_name=bus.id,
+        comm_type=CommType.TCP if context is None else CommType.TLS,
+        host=bus.host,
+        port=bus.port,
+        timeout_connect=bus.timeout_s,
+        sslctx=context,
     )
