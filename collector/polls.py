@@ -19,11 +19,12 @@ from collector.settings import BusSettings
 from collector.site import Meter, ModbusSource, Site
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 
 def micros(at: datetime) -> int:
     """Return microseconds since 1970 UTC."""
-    return (at - _EPOCH) // timedelta(microseconds=1)
+    return (at - _EPOCH) // _MICROSECOND
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +165,12 @@ def readings_of(polls: Sequence[Poll], received_at: datetime) -> tuple[pl.DataFr
     by_layout: dict[int, list[Poll]] = {}
     for poll in polls:
         by_layout.setdefault(id(poll.target.layout), []).append(poll)
-    frames, doubted = [empty()], list[Doubted]()
+    frames, doubted = list[pl.DataFrame](), list[Doubted]()
     for group in by_layout.values():
         frame, left_out = _decoded(group)
         frames.append(conform(frame.with_columns(received_at=pl.lit(received_at, dtype=UTC_US))))
         doubted += left_out
-    return (pl.concat(frames) if len(frames) > 2 else frames[-1]), doubted
+    return (pl.concat(frames) if frames else empty()), doubted
 
 
 def _decoded(group: Sequence[Poll]) -> tuple[pl.DataFrame, list[Doubted]]:
@@ -190,7 +191,10 @@ def _decoded(group: Sequence[Poll]) -> tuple[pl.DataFrame, list[Doubted]]:
         "measured_at": pl.Series(at).dt.replace_time_zone("UTC"),
         "source": [poll.target.source for poll in group],
     }
-    frame = pl.DataFrame(keys | values).with_columns(pl.col(list(values)).fill_nan(None))
+    frame = pl.DataFrame(keys | values)
+    untold = [name for name, column in values.items() if np.isnan(column).any()]
+    if untold:
+        frame = frame.with_columns(pl.col(untold).fill_nan(None))
     kept = [poll.words if poll.target.keep_raw else None for poll in group]
     if any(kept):
         frame = frame.with_columns(register_words=written(group[0].target.layout.blocks, kept))

@@ -35,13 +35,13 @@ def conform(frame: pl.DataFrame) -> pl.DataFrame:
     Raises:
         polars.exceptions.PolarsError: a key column is missing or cannot be cast.
     """
-    missing = [
-        pl.lit(None, dtype=kind).alias(name)
+    had = frame.schema
+    absent = [name for name in READING if name not in had and name not in KEY_SCHEMA]
+    full = frame.with_columns(pl.lit(None, dtype=READING[name]).alias(name) for name in absent)
+    return full.select(
+        pl.col(name) if name in absent or had.get(name) == kind else pl.col(name).cast(kind)
         for name, kind in READING.items()
-        if name not in frame.columns and name not in KEY_SCHEMA
-    ]
-    full = frame.with_columns(missing) if missing else frame
-    return full.select(pl.col(name).cast(kind) for name, kind in READING.items())
+    )
 
 
 def empty() -> pl.DataFrame:

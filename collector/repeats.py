@@ -119,17 +119,21 @@ class Repeats:
     def _state(self, code: Ints, newest: pl.DataFrame) -> None:
         rows = self._rows
         gauges = [name for name in newest.columns if name in _MOMENTARY]
-        live = sum((newest[name].fill_null(0.0) != 0.0).to_numpy().astype(int) for name in gauges)
-        rows["gauges"][code] = live
-        names = ("power_kw", "energy_import_kwh")
-        if all(name in newest.columns for name in names):
-            power, register = (newest[one].fill_null(np.nan).to_numpy() for one in names)
-            rows["power"][code] = np.where(np.isnan(register), np.nan, np.abs(power))
+        register = [one for one in ("power_kw", "energy_import_kwh") if one in newest.columns]
+        told = newest.select(  # all in one call: each costs as much as its rows do
+            pl.col(gauges).fill_null(0.0) != 0.0,
+            lag=(pl.col("received_at") - pl.col("measured_at")).dt.total_microseconds(),
+            own=pl.col("source").str.starts_with("mqtt"),
+        )
+        live = (told[name].to_numpy() for name in gauges)
+        rows["gauges"][code] = sum(live, np.zeros(len(code), np.int64))
+        if len(register) == 2:
+            power, energy = (newest[name].to_numpy() for name in register)
+            rows["power"][code] = np.where(np.isnan(energy), np.nan, np.abs(power))
         else:
             rows["power"][code] = np.nan
-        lag = (newest["received_at"] - newest["measured_at"]).dt.total_microseconds() / 1e6
-        own = newest["source"].str.starts_with("mqtt").to_numpy()
-        rows["lag"][code] = np.where(own, lag.fill_null(np.nan).to_numpy(), np.nan)
+        lag = told["lag"].to_numpy() / 1e6
+        rows["lag"][code] = np.where(told["own"].to_numpy(), lag, np.nan)
 
     def columns(self, size: int) -> dict[str, Any]:
         """Return the REPEATS columns of the first `size` meters."""
@@ -150,13 +154,11 @@ class Repeats:
 def _prints(readings: pl.DataFrame) -> npt.NDArray[np.uint64]:
     """Return a fingerprint of each row's values; an absent column and a null are the same."""
     total = np.zeros(len(readings), dtype=np.uint64)
-    for name in readings.columns:
-        if name not in _SALT or name in _UNTOLD:
+    for column in readings.get_columns():
+        name = column.name
+        if name not in _SALT or name in _UNTOLD or column.null_count() == len(column):
             continue
-        column = readings[name]
-        if column.null_count() == len(column):
-            continue
-        values = column.fill_null(np.nan).to_numpy()
+        values = column.to_numpy()  # a null becomes NaN
         mixed = (np.ascontiguousarray(values).view(np.uint64) ^ _SALT[name]) * _MIX
         mixed ^= mixed >> _SHIFT
         mixed *= _MIX
