@@ -117,7 +117,13 @@ class Connection:
 
     async def connect(self) -> bool:
         """Try once, for at most the bus's timeout."""
-        return await self._wire.connect()
+        connected = False
+        try:
+            connected = await self._wire.connect()
+        finally:
+            if not connected:  # cancelled or late: what was half made would stay open
+                self._wire.close()
+        return connected
 
     def close(self) -> None:
         """Hang up."""
