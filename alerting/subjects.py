@@ -9,7 +9,7 @@ from enum import StrEnum
 import polars as pl
 
 from collector.reading import UTC_US
-from processors.anomaly_carry import TOLD
+from processors.anomaly_told import TOLD
 from processors.cap import CAP_STATE
 from processors.interval import INTERVAL
 from processors.quota import ACCOUNT

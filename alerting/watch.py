@@ -105,7 +105,7 @@ class Watch:
             self._judged_at = hour
 
     def on_anomalies(self, rows: pl.DataFrame) -> None:
-        """Judge metering anomalies: rows of `processors.anomaly_carry.told`."""
+        """Judge metering anomalies: rows of `processors.anomaly_told.told`."""
         self._office.observe("anomaly", rows)
 
     def limits(self, kind: str) -> pl.DataFrame:

@@ -135,7 +135,7 @@ def run(meters: int = METERS) -> dict[str, float]:
     asked = Look(NOW - timedelta(hours=6), NOW, bounds=judged)
     past = Past()
     began = perf_counter()
-    found, sought = look(past, sites, asked)
+    found, sought, _ = look(past, sites, asked)
     seconds = perf_counter() - began
     assert found.is_empty(), "nothing is wrong"
     assert sought["judged"].sum() > 0, "something was judged"

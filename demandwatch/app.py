@@ -33,6 +33,7 @@ from demandwatch.handover import Handover
 from demandwatch.readers import Reader, problems, readers
 from demandwatch.settings import Configuration, tariffs_of
 from demandwatch.supervise import Supervisor
+from processors.anomaly_arrivals import Arrivals
 from processors.anomaly_keeper import AnomalyKeeper
 from processors.engine import Engine
 from processors.history.editbook import EditBook
@@ -180,11 +181,12 @@ class App:
         config = self.config
         return AnomalyKeeper(
             self.history,
+            Arrivals(self.journal, self.history, lambda: self.engine.cursor),
             config.sites,
             config.packs,
             config.settings.processors,
             self.clock,
-            config.data / "anomalies.arrow",
+            config.data / "anomalies",
             self.watch.on_anomalies,
         )
 

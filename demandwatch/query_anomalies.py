@@ -48,4 +48,5 @@ def anomalies(
         meters=None if meters is None else tuple(meters),
         as_of=span.as_of,
     )
-    return look(history, config.sites, asked)
+    found = look(history, config.sites, asked)
+    return found.anomalies, found.sought

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from collector.anomaly_limits import Kind
 from processors.anomaly import Bound, Signal
 from processors.balance import MAINS
 
@@ -26,18 +27,28 @@ _TOLD = ("week_kwh", "before_kwh", "least_ratio", "most_ratio", "median_kwh")
 Floats = npt.NDArray[np.float64]
 
 
-def levels(days: pl.DataFrame, least_coverage: float) -> pl.DataFrame:
+MEDIANS: dict[str, pl.DataType] = {
+    "meter_id": pl.String(),
+    "day": pl.Date(),
+    "median_kwh": pl.Float64(),
+}
+"""The `median_kwh` (see `levels`) of a meter's last day: a run of zeros goes on from it, however
+long ago it began."""
+
+
+def levels(days: pl.DataFrame, least_coverage: float, before: pl.DataFrame) -> pl.DataFrame:
     """Return the meters' days with their level and that before, as rows of signals.
 
     Args:
         days: DAY rows of days that are over.
         least_coverage: a day less covered is not known.
+        before: schema MEDIANS.
 
     Returns:
         `week_kwh` mean of a day and the six before; `before_kwh` mean of the same weekdays of the
         four weeks before these; `least_ratio` and `most_ratio` of these seven days, each to its own
-        weekday before; `median_kwh` of the 30 days before the run of zeros the day belongs to
-        (before itself, if it is none). Null where too little is known.
+        weekday before; `median_kwh` of the 30 days before the run of zeros the day belongs to,
+        null for a day that is none. Null where too little is known.
     """
     known = pl.when(pl.col("coverage") >= least_coverage - 1e-9).then("energy_kwh")
     rows = days.select("meter_id", "day", pl.col("start").alias("at"), "end", known.alias("kwh"))
@@ -45,7 +56,10 @@ def levels(days: pl.DataFrame, least_coverage: float) -> pl.DataFrame:
     if rows.is_empty():
         return rows.with_columns(pl.lit(None, pl.Float64()).alias(name) for name in _TOLD)
     code, place, grid = _grid(rows)
-    found = zip(_TOLD, (*_means(grid), _medians(grid)), strict=True)
+    joined = rows.join(before, on=["meter_id", "day"], how="left", maintain_order="left")
+    held = np.full_like(grid, np.nan)
+    held[code, place] = joined["median_kwh"].fill_null(float("nan")).to_numpy()
+    found = zip(_TOLD, (*_means(grid), _medians(grid, held)), strict=True)
     told = [pl.Series(name, one[code, place]).fill_nan(None) for name, one in found]
     return rows.with_columns(told)
 
@@ -80,17 +94,31 @@ def _means(grid: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     return kwh.mean(axis=0), usual.mean(axis=0), ratio.min(axis=0), ratio.max(axis=0)
 
 
-def _medians(grid: Floats) -> Floats:
-    """Return the median of the 30 days before each day, or before its run of zeros."""
-    found = np.full_like(grid, np.nan)
+def medians(rows: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """Return what the next days go on from, schema MEDIANS, of rows of `levels`."""
+    told = pl.concat([before, rows.select(pl.col(n).cast(k) for n, k in MEDIANS.items())])
+    return told.sort("day", maintain_order=True).group_by("meter_id", maintain_order=True).last()
+
+
+def _medians(grid: Floats, held: Floats) -> Floats:
+    """Return, for days of zero, the median of the 30 days before the run of zeros they belong to.
+
+    Where one is held for a day, that one.
+    """
+    zero, found = grid == 0, np.full_like(grid, np.nan)
+    again = np.zeros_like(zero)
+    again[:, 1:] = zero[:, 1:] & zero[:, :-1]
+    code, day = np.nonzero(zero & ~again)
+    back = day[:, None] - np.arange(1, MEDIAN_DAYS + 1)
+    past = np.where(back >= 0, grid[code[:, None], np.maximum(back, 0)], np.nan)
+    enough = (~np.isnan(past)).sum(axis=1) >= LEAST_MEDIAN_DAYS
+    if enough.any():
+        found[code[enough], day[enough]] = np.nanmedian(past[enough], axis=1)
     for n in range(grid.shape[1]):
-        past = grid[:, max(n - MEDIAN_DAYS, 0) : n]
-        enough = (~np.isnan(past)).sum(axis=1) >= LEAST_MEDIAN_DAYS
-        if enough.any():
-            found[enough, n] = np.nanmedian(past[enough], axis=1)
         if n:
-            running = (grid[:, n] == 0) & (grid[:, n - 1] == 0)
-            found[running, n] = found[running, n - 1]
+            found[again[:, n], n] = found[again[:, n], n - 1]
+        kept = ~np.isnan(held[:, n])
+        found[kept, n] = held[kept, n]
     return found
 
 
@@ -148,7 +176,7 @@ def zero(bound: Bound) -> Signal:
     return Signal(
         kind=bound.kind,
         phase="",
-        needs=("kwh", "median_kwh"),
+        needs=("kwh",),
         on=(pl.col("kwh") == 0) & (pl.col("median_kwh") > bound["median_kwh"]),
         value=pl.col("kwh"),
         observed=pl.col("kwh"),
@@ -156,13 +184,15 @@ def zero(bound: Bound) -> Signal:
         threshold=bound["days"],
         unit="d",
         measure="kWh",
+        applies=(pl.col("kwh") != 0) | pl.col("median_kwh").is_not_null(),
     )
 
 
 def zeros(found: pl.DataFrame) -> pl.DataFrame:
-    """Return the episodes of `zero` that are long enough; their value is their days."""
-    long = found.with_columns(value=pl.col("samples").cast(pl.Float64))
-    return long.filter(pl.col("goes_on") | (pl.col("value") >= pl.col("threshold")))
+    """Leave out episodes of `zero` that are too short; the value of the others is their days."""
+    mine, days = pl.col("kind") == Kind.ZERO_USE.value, pl.col("samples").cast(pl.Float64)
+    long = found.with_columns(pl.when(mine).then(days).otherwise("value").alias("value"))
+    return long.filter(~mine | (pl.col("value") >= pl.col("threshold")))
 
 
 def gaps(
@@ -199,6 +229,18 @@ def whose(rows: pl.DataFrame, mains: pl.DataFrame) -> pl.DataFrame:
     alone = (pl.col("above") == MAINS) & (pl.col("count") == 1)
     meter = pl.when(alone).then("meter_id").otherwise("above")
     return named.with_columns(pl.concat_str("site_id", meter, separator="\n").alias("meter_id"))
+
+
+def placed(rows: pl.DataFrame, sites: pl.DataFrame) -> pl.DataFrame:
+    """Add `site_id`, by `sites` (`meter_id, site_id`), to rows of meters and of balances."""
+    parts = pl.col("meter_id").str.split_exact("\n", 1)
+    own = parts.struct.field("field_1")
+    split = rows.with_columns(
+        pl.when(own.is_null()).then("meter_id").otherwise(own).alias("meter_id"),
+        pl.when(own.is_not_null()).then(parts.struct.field("field_0")).alias("own_site"),
+    )
+    found = split.join(sites, on="meter_id", how="left", maintain_order="left")
+    return found.with_columns(site_id=pl.coalesce("own_site", "site_id")).drop("own_site")
 
 
 def gap(bound: Bound) -> Signal:

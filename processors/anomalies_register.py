@@ -5,6 +5,7 @@ After the terminal events of DL/T 698.45 (310B, 310C, 310D, 310E), domain.md sec
 
 import polars as pl
 
+from collector.anomaly_limits import Kind
 from collector.imported import Form
 from collector.reading import UTC_US
 from processors.anomaly import Bound, Signal
@@ -16,20 +17,39 @@ _BLOCK_H = BLOCK.total_seconds() / 3600.0
 _FOR_EVER_S = float("inf")
 
 
-def registers(rows: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
+CLOSINGS: dict[str, pl.DataType] = {
+    "meter_id": pl.String(),
+    "at": UTC_US,
+    "energy_import_kwh": pl.Float64(),
+    "form": pl.Int32(),
+    "piece": pl.Int64(),
+}
+"""The last register readings of a meter's newest LOOK blocks: what the next ones are judged by,
+however long after. `piece` as of `registers`."""
+
+
+def registers(
+    rows: pl.DataFrame, changes: pl.DataFrame, before: pl.DataFrame, known: pl.DataFrame
+) -> pl.DataFrame:
     """Return the rows that tell a register, with `piece` and `rise`.
 
     Args:
         rows: of `anomaly_facts.sampled`.
         changes: `meter_id, at` of declared changes of meter or ratio.
+        before: schema CLOSINGS, of readings before these rows.
+        known: FACTS of the meters.
 
     Returns:
         `piece` numbers the registers: it grows where one does not continue the one before it;
         `rise` kWh since the reading before of the same piece, null at its first.
     """
-    told = rows.filter(_V.is_not_null())
+    fresh = rows.filter(_V.is_not_null()).select(pl.lit(None, kind).alias(n) if n == "piece" else n
+                        for n, kind in CLOSINGS.items())  # fmt: skip
+    both = pl.concat([before, fresh]).join(
+        known.select("meter_id", "rated_kw", "modulus_kwh"), on="meter_id"
+    )
     dated = changes.select("meter_id", pl.col("at").cast(UTC_US).alias("changed")).sort("changed")
-    told = told.sort("at").join_asof(
+    both = both.sort("at").join_asof(
         dated,
         left_on="at",
         right_on="changed",
@@ -37,22 +57,29 @@ def registers(rows: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
         strategy="backward",
         check_sortedness=False,  # both are sorted just above; within groups it warns
     )
-    interval = pl.col("form").is_in([Form.INTERVAL.value, Form.START.value])
-    meter = pl.col("meter_id")
-    breaks = pl.any_horizontal(
-        (meter != meter.shift()).fill_null(value=True),
-        (pl.col("form") == Form.START.value),
-        (interval != interval.shift()).fill_null(value=False),
-        (pl.col("changed") > _AT.shift()).fill_null(value=False),
-    )
-    numbered = told.sort("meter_id", "at").with_columns(breaks.cum_sum().alias("piece"))
+    numbered = both.sort("meter_id", "at").with_columns(_breaks().cum_sum().alias("piece"))
     same = pl.col("piece") == pl.col("piece").shift()
     return numbered.with_columns(
         pl.when(same).then(_V - _V.shift()).alias("rise"),
         pl.when(same).then(_V.shift()).alias("before"),
         pl.when(same).then(_hours(_AT.shift(), _AT)).alias("hours"),
+        end=_AT,
         gap_s=pl.lit(_FOR_EVER_S),
     )
+
+
+def _breaks() -> pl.Expr:
+    """Return whether a reading does not continue the register of the one before it."""
+    meter, form, piece = pl.col("meter_id"), pl.col("form"), pl.col("piece")
+    interval = form.is_in([Form.INTERVAL.value, Form.START.value])
+    of_readings = pl.any_horizontal(
+        form == Form.START.value,
+        (interval != interval.shift()).fill_null(value=False),
+        (pl.col("changed") > _AT.shift()).fill_null(value=False),
+    )
+    other = (meter != meter.shift()).fill_null(value=True)
+    known = piece.is_not_null() & piece.shift().is_not_null()
+    return other | pl.when(known).then(piece != piece.shift()).otherwise(of_readings)
 
 
 def _hours(since: pl.Expr, until: pl.Expr) -> pl.Expr:
@@ -87,14 +114,13 @@ def decrease(bound: Bound) -> Signal:
 
 
 def closings(told: pl.DataFrame) -> pl.DataFrame:
-    """Return what each block's last reading gained on the one before, schema of the signals' rows.
+    """Return what each block's last reading gained on the one before, as rows of signals.
 
     Counted above the highest of the LOOK closing readings before, so that a register that dipped
     and came back gains nothing. Blocks are half-open at their start: a reading of 00:15:00 closes
     the block that ends there.
     """
-    block = (_AT - pl.duration(microseconds=1)).dt.truncate(BLOCK)
-    last = told.group_by("meter_id", block.alias("block"), maintain_order=True).last()
+    last = _closing(told)
     piece = pl.col("piece")
     before = [pl.when(piece == piece.shift(n)).then(_V.shift(n)) for n in range(1, LOOK + 1)]
     return last.select(
@@ -104,6 +130,17 @@ def closings(told: pl.DataFrame) -> pl.DataFrame:
         (_V - pl.max_horizontal(*before)).alias("gain"),
         gap_s=pl.lit(0.0),
     ).with_columns(possible=pl.col("rated_kw") * _hours(pl.col("at"), pl.col("end")))
+
+
+def newest(told: pl.DataFrame) -> pl.DataFrame:
+    """Return the closing readings that the next ones are judged by, schema CLOSINGS."""
+    last = _closing(told).group_by("meter_id", maintain_order=True).tail(LOOK)
+    return last.select(pl.col(name).cast(kind) for name, kind in CLOSINGS.items())
+
+
+def _closing(told: pl.DataFrame) -> pl.DataFrame:
+    block = (_AT - pl.duration(microseconds=1)).dt.truncate(BLOCK)
+    return told.group_by("meter_id", block.alias("block"), maintain_order=True).last()
 
 
 def beyond(bound: Bound) -> Signal:
@@ -161,6 +198,9 @@ def stop(bound: Bound) -> Signal:
 
 
 def stopped(found: pl.DataFrame) -> pl.DataFrame:
-    """Return the episodes of `stop` that come to enough energy; their value is their hours."""
-    enough = found.filter(pl.col("goes_on") | (pl.col("observed") >= pl.col("reference")))
-    return enough.with_columns(value=pl.col("held_s") / 3600.0)
+    """Leave out episodes of `stop` of too little energy; the value of the others is their hours."""
+    mine = pl.col("kind") == Kind.REGISTER_STOP.value
+    enough = found.filter(~mine | (pl.col("observed") >= pl.col("reference")))
+    return enough.with_columns(
+        pl.when(mine).then(pl.col("held_s") / 3600.0).otherwise("value").alias("value")
+    )

@@ -16,4 +16,6 @@ class AnomalySettings(AnomalyLimits):
     every_s: Annotated[float, Field(ge=0)] = 3600.0
     """Site seconds between looks of a running system; 0: it does not look by itself."""
     look_back_hours: Annotated[float, Field(gt=0, le=168)] = 6.0
-    """Readings a look of a running system covers; longer than `every_s` and any delay of data."""
+    """How late data usually are; for later ones a running system goes back and looks again."""
+    keep_days: Annotated[int, Field(ge=31, le=400)] = 35
+    """Days for which a running system knows ended anomalies, and can look again for late data."""

@@ -21,6 +21,7 @@ from processors.policy.load import load_packs
 
 START = datetime(2026, 5, 3, 16, tzinfo=UTC)
 """4 May 2026, 00:00 in Shanghai."""
+NEVER = datetime(2200, 1, 1, tzinfo=UTC)
 UN, IB = 220.0, 100.0
 
 
@@ -85,6 +86,7 @@ def look(told, sites=None, intervals=None, days=None, balances=None, only=(), **
     pack = shipped()
     blocks = pl.DataFrame(schema=INTERVAL) if intervals is None else intervals
     material = Material(
+        judged_to=NEVER,
         facts=facts(places),
         readings=told,
         intervals=blocks,
@@ -96,7 +98,7 @@ def look(told, sites=None, intervals=None, days=None, balances=None, only=(), **
         changes=book.changes,
         mains=book.meters.filter("is_main").select("site_id", "meter_id"),
     )
-    return anomalies(material, bounds(pack, AnomalySettings.model_validate(settings)))
+    return anomalies(material, bounds(pack, AnomalySettings.model_validate(settings)))[:2]
 
 
 def of(found, kind):

@@ -14,7 +14,7 @@ from alerting.office import Alerting
 from alerting.rules import Compiled, Rule
 from demandwatch.cli import app
 from processors.anomaly import ANOMALY
-from processors.anomaly_carry import carried, told
+from processors.anomaly_told import active, told
 from processors.blocks import intervals_of
 from processors.book import Book
 
@@ -44,8 +44,8 @@ FELL = T0.replace(hour=22, minute=1)
 def fire(world):
     """Look while the fall is the last that is known, so that it is open."""
     known = world.past.raw.filter(pl.col("measured_at") < FELL)
-    found, sought = look(known, [world.site])
-    rows = told(NONE, carried(NONE, found, sought), NOW)
+    found = look(known, [world.site])[0]
+    rows = told(NONE, active(NONE, found), found, NOW)
     office = Alerting([Compiled.of(Rule.model_validate(RULE))], world.ledger, [world.site])
     return office.observe("anomaly", rows)
 
@@ -89,6 +89,6 @@ def test_a_rule_need_not_ask_whether_the_anomaly_lasts(world):
 
 
 def _ended(world):
-    found, sought = look(world.past.raw, [world.site])
+    found, _ = look(world.past.raw, [world.site])
     before = found.with_columns(until=pl.lit(None, found.schema["until"]))
-    return told(before, carried(before, found, sought), NOW)
+    return told(before, active(found, found), found, NOW)

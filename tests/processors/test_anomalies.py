@@ -9,7 +9,8 @@ from policy_rows import at, day_rows
 from sum_rows import frame, row
 
 from collector.anomaly_limits import Kind
-from processors.anomalies import Why, within
+from processors.anomalies import within
+from processors.anomaly_sought import Why
 
 
 def minute(n):

@@ -14,7 +14,9 @@ from policy_rows import at, day_rows
 
 from collector.anomaly_limits import Kind
 from processors.anomalies_register import standing_blocks, stop, stopped
-from processors.anomaly import Bound, episodes
+from processors.anomaly import Bound
+from processors.anomaly_carry import NOTHING
+from processors.anomaly_fold import fold
 
 FUZZ = settings(max_examples=int(os.environ.get("DEMANDWATCH_FUZZ_EXAMPLES", "25")), deadline=None)
 PAUSE_S = 1800.0
@@ -149,7 +151,8 @@ def test_standing_registers_against_the_reference(blocks):
     )  # fmt: skip
     known = rows.with_columns(at="measured_at")
     bound = Bound(Kind.REGISTER_STOP, {"hours": 1.0, "least_kwh": 5.0})
-    found = stopped(episodes(standing_blocks(known, frame), stop(bound))[0])
+    asked = [(standing_blocks(known, frame), stop(bound))]
+    found = stopped(fold(asked, NOTHING.signals, NOTHING.at).episodes)
     assert of(found, "register_stop") == close_to(reference.stop(told, 1.0, 5.0))
 
 

@@ -37,7 +37,7 @@ class Past:
 def find(sites, past, **settings):
     told = AnomalySettings.model_validate(settings)
     asked = Look(START, END, bounds=partial(bounds, shipped(), told))
-    return look(past, sites, asked)
+    return look(past, sites, asked)[:2]
 
 
 def backwards(*meters):
