@@ -43,21 +43,13 @@ def registers(
         `piece` numbers the registers: it grows where one does not continue the one before it;
         `rise` kWh since the reading before of the same piece, null at its first.
     """
-    fresh = rows.filter(_V.is_not_null()).select(pl.lit(None, kind).alias(n) if n == "piece" else n
-                        for n, kind in CLOSINGS.items())  # fmt: skip
-    both = pl.concat([before, fresh]).join(
-        known.select("meter_id", "rated_kw", "modulus_kwh"), on="meter_id"
-    )
-    dated = changes.select("meter_id", pl.col("at").cast(UTC_US).alias("changed")).sort("changed")
-    both = both.sort("at").join_asof(
-        dated,
-        left_on="at",
-        right_on="changed",
-        by="meter_id",
-        strategy="backward",
-        check_sortedness=False,  # both are sorted just above; within groups it warns
-    )
-    numbered = both.sort("meter_id", "at").with_columns(_breaks().cum_sum().alias("piece"))
+    kept = [*CLOSINGS, "rated_kw", "modulus_kwh"]
+    told = rows.filter(_V.is_not_null())
+    both = told.with_columns(piece=pl.lit(None, CLOSINGS["piece"])).select(kept)
+    if before.height:
+        rated = before.join(known, on="meter_id", maintain_order="left").select(kept)
+        both = pl.concat([rated, both]).sort("meter_id", "at")
+    numbered = _dated(both, changes).with_columns(_breaks().cum_sum().alias("piece"))
     same = pl.col("piece") == pl.col("piece").shift()
     return numbered.with_columns(
         pl.when(same).then(_V - _V.shift()).alias("rise"),
@@ -66,6 +58,22 @@ def registers(
         end=_AT,
         gap_s=pl.lit(_FOR_EVER_S),
     )
+
+
+def _dated(rows: pl.DataFrame, changes: pl.DataFrame) -> pl.DataFrame:
+    """Add when the meter or its ratio was last `changed`."""
+    if changes.is_empty():
+        return rows.with_columns(changed=pl.lit(None, UTC_US))
+    dated = changes.select("meter_id", pl.col("at").cast(UTC_US).alias("changed"))
+    found = rows.sort("at").join_asof(
+        dated.sort("changed"),
+        left_on="at",
+        right_on="changed",
+        by="meter_id",
+        strategy="backward",
+        check_sortedness=False,  # both are sorted just above; within groups it warns
+    )
+    return found.sort("meter_id", "at")
 
 
 def _breaks() -> pl.Expr:
