@@ -86,31 +86,31 @@ def _gateways(pipe: Connection) -> None:
     asyncio.run(serve())
 
 
-def _sites() -> list[Site]:
+def _sites(meters_a_bus: int) -> list[Site]:
     def meter(bus: int, unit: int) -> dict[str, object]:
         source = {"via": "modbus", "bus": f"b{bus}", "unit": unit, "profile": "bench",
                   "poll_every_s": EVERY_S}  # fmt: skip
         return {"id": f"m{bus}-{unit}", "source": source}
 
-    meters = [meter(bus, unit) for bus in range(GATEWAYS) for unit in range(1, METERS + 1)]
+    meters = [meter(bus, unit) for bus in range(GATEWAYS) for unit in range(1, meters_a_bus + 1)]
     about = {"id": "bench", "kind": "factory", "district": "d", "name": {"zh": "站", "en": "B"}}
     return [Site.model_validate(about | {"meters": meters})]
 
 
-def _ours(ports: list[int]) -> None:
-    """Run the collector in this process for SECONDS and print its processor seconds."""
+def _ours(meters: int, seconds: float, ports: list[int]) -> None:
+    """Run the collector in this process for some seconds and print its processor seconds."""
     clock, metrics = Clock.real(), Metrics()
     buses = [BusSettings(id=f"b{n}", host="127.0.0.1", port=port) for n, port in enumerate(ports)]
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal(Path(folder) / "journal.db", clock.now)
         rejects = Rejects(None, metrics=metrics)
         reader = ModbusReader(
-            buses, _sites(), {"bench": _profile()}, journal=journal, rejects=rejects,
+            buses, _sites(meters), {"bench": _profile()}, journal=journal, rejects=rejects,
             health=Health(), metrics=metrics, clock=clock,
         )  # fmt: skip
         before = resource.getrusage(resource.RUSAGE_SELF)
         reader.start()
-        time.sleep(SECONDS)
+        time.sleep(seconds)
         reader.stop()
         after = resource.getrusage(resource.RUSAGE_SELF)
         rows = journal.read(0, 10_000_000).frame.height
@@ -120,8 +120,8 @@ def _ours(ports: list[int]) -> None:
     print(json.dumps({"rows": rows, "cpu_s": spent}))
 
 
-def _telegraf(binary: str, ports: list[int]) -> float:
-    """Run Telegraf on the same fleet for SECONDS; return its processor seconds."""
+def _telegraf(binary: str, meters: int, seconds: float, ports: list[int]) -> float:
+    """Run Telegraf on the same fleet for as long; return its processor seconds."""
     fields = "\n".join(
         f'    {{address={address}, name="{name}", type="FLOAT64"}},'
         for name, address in zip(NAMES, _addresses(), strict=True)
@@ -134,7 +134,7 @@ def _telegraf(binary: str, ports: list[int]) -> float:
             f'  [[inputs.modbus.request]]\n  slave_id = {unit}\n  byte_order = "ABCD"\n'
             '  register = "holding"\n  optimization = "max_insert"\n'
             f"  optimization_max_register_fill = 8\n  fields = [\n{fields}\n  ]\n"
-            for unit in range(1, METERS + 1)
+            for unit in range(1, meters + 1)
         )
         for n, port in enumerate(ports)
     )
@@ -143,29 +143,38 @@ def _telegraf(binary: str, ports: list[int]) -> float:
         config.write_text(head + inputs)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         running = subprocess.Popen([binary, "--config", str(config), "--quiet"])
-        time.sleep(SECONDS)
+        time.sleep(seconds)
         running.terminate()
         running.wait(20)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def run() -> dict[str, float]:
-    """Return both sides' figures; Telegraf's are absent where it is not installed."""
+def run(meters: int = METERS, seconds: float = SECONDS) -> dict[str, float]:
+    """Return both sides' figures; Telegraf's are absent where it is not installed.
+
+    Args:
+        meters: behind each gateway.
+        seconds: each side is let poll.
+    """
     here, there = multiprocessing.get_context("spawn").Pipe()
     gateways = multiprocessing.get_context("spawn").Process(target=_gateways, args=(there,))
     gateways.start()
     ports = here.recv()
-    fleet = GATEWAYS * METERS
+    fleet = GATEWAYS * meters
     done = subprocess.run(
-        [sys.executable, __file__, *map(str, ports)], capture_output=True, text=True, check=True
+        [sys.executable, __file__, *map(str, (meters, seconds, *ports))],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=True,
     )
     ours = json.loads(done.stdout)
     here.send(1)
     seen = here.recv()
     figures = {
         "bus_meters": fleet,
-        "bus_polls_per_s": round(ours["rows"] / SECONDS, 1),
+        "bus_polls_per_s": round(ours["rows"] / seconds, 1),
         "bus_polls_wanted_per_s": fleet / EVERY_S,
         "bus_requests_per_poll": round(seen["requests"] / max(ours["rows"], 1), 3),
         "bus_registers_per_poll": round(seen["registers"] / max(ours["rows"], 1), 1),
@@ -174,11 +183,11 @@ def run() -> dict[str, float]:
         ),
     }
     if binary := shutil.which("telegraf"):
-        spent = _telegraf(binary, ports)
+        spent = _telegraf(binary, meters, seconds, ports)
         here.send(1)
         theirs = here.recv()
-        polls = fleet * SECONDS / EVERY_S
-        figures["telegraf_requests_per_s"] = round(theirs["requests"] / SECONDS, 1)
+        polls = fleet * seconds / EVERY_S
+        figures["telegraf_requests_per_s"] = round(theirs["requests"] / seconds, 1)
         figures["telegraf_requests_per_poll"] = round(theirs["requests"] / polls, 3)
         figures["cpu_to_telegraf_ratio"] = round(ours["cpu_s"] / spent, 3)
     here.send(0)
@@ -188,7 +197,6 @@ def run() -> dict[str, float]:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        _ours([int(port) for port in sys.argv[1:]])
+        _ours(int(sys.argv[1]), float(sys.argv[2]), [int(port) for port in sys.argv[3:]])
     else:
-        os.environ.setdefault("PYTHONPATH", str(Path(__file__).parents[1]))
         print(json.dumps(run(), indent=2))

@@ -13,7 +13,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import cast
 
@@ -54,49 +56,76 @@ class _Gateway(asyncio.Protocol):
             self._transport.write(data[at : at + 2] + b"\0\0" + size + data[at + 6 : at + 7] + body)
 
 
-def run() -> dict[str, float]:
-    """Return seconds of processor a second and 1,000 meters (percent), and MB of memory."""
+def run(units: int = UNITS, seconds: float = SECONDS, many: int = MANY) -> dict[str, float]:
+    """Return seconds of processor a second and 1,000 meters (percent), and MB of memory.
+
+    Args:
+        units: Modbus meters on each of BUSES links.
+        seconds: for which their processor time is counted.
+        many: MQTT meters by which memory is filled.
+    """
     with tempfile.TemporaryDirectory() as folder:
         broker = Mosquitto(Path(folder), requires("mosquitto"))
         broker.start()
         try:
             with upper(broker, Path(folder), Clock.real().now()):
-                percent = _polling(Path(folder) / "polling", broker.port)
-                empty, full = _publishing(Path(folder) / "publishing", broker.port)
+                percent = _polling(Path(folder) / "polling", broker.port, units, seconds)
+                empty, full = _publishing(Path(folder) / "publishing", broker.port, many)
         finally:
             broker.stop()
     return {
         "cpu_percent_per_1000_meters_at_15_s": percent,
         "memory_at_start_mb": empty,
-        "memory_at_10000_meters_mb": full,
+        f"memory_at_{many}_meters_mb": full,
     }
 
 
-def _polling(folder: Path, upstream: int) -> float:
-    loop = asyncio.new_event_loop()
-    ports = [
-        loop.run_until_complete(loop.create_server(_Gateway, "127.0.0.1", 0))
-        .sockets[0].getsockname()[1]
-        for _ in range(BUSES)
-    ]  # fmt: skip
-    threading.Thread(target=loop.run_forever, daemon=True).start()
+@contextmanager
+def _gateways() -> Iterator[list[int]]:
+    """Serve gateways on a thread; gives their ports."""
+    ports: Future[list[int]] = Future()
+    over = threading.Event()
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        servers = [await loop.create_server(_Gateway, "127.0.0.1", 0) for _ in range(BUSES)]
+        ports.set_result([one.sockets[0].getsockname()[1] for one in servers])
+        await loop.run_in_executor(None, over.wait)
+        for one in servers:
+            one.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        yield ports.result(10)
+    finally:
+        over.set()
+        thread.join()
+
+
+def _polling(folder: Path, upstream: int, units: int, seconds: float) -> float:
+    with _gateways() as ports:
+        return _polled(folder, upstream, ports, units, seconds)
+
+
+def _polled(folder: Path, upstream: int, ports: Sequence[int], units: int, seconds: float) -> float:
     buses = [{"id": f"b{n}", "host": "127.0.0.1", "port": port} for n, port in enumerate(ports)]
     meters = [
         {"id": f"m{n}-{unit}", "source": {"via": "modbus", "bus": f"b{n}", "unit": unit,
                                           "profile": PROFILE, "poll_every_s": 15}}
-        for n in range(BUSES) for unit in range(1, UNITS + 1)
+        for n in range(BUSES) for unit in range(1, units + 1)
     ]  # fmt: skip
     process, status = _start(folder, upstream, {"buses": buses}, meters)
     until(lambda: _heard(status) == len(meters), 60, "every meter to be heard")
     before = _cpu_s(process.pid)
-    time.sleep(SECONDS)  # a measurement over time
+    time.sleep(seconds)  # a measurement over time
     used = _cpu_s(process.pid) - before
     _end(process)
-    return 100 * used / SECONDS
+    return 100 * used / seconds * 1000 / len(meters)
 
 
-def _publishing(folder: Path, port: int) -> tuple[float, float]:
-    meters = [{"id": f"p{n}"} for n in range(MANY)]
+def _publishing(folder: Path, port: int, many: int) -> tuple[float, float]:
+    meters = [{"id": f"p{n}"} for n in range(many)]
     mqtt = {"port": port, "client_id": "collect-bench"}
     process, status = _start(folder, port, {"mqtt": mqtt}, meters)
     until(lambda: "mqtt" not in _status(status).get("problems", {"mqtt": ""}), 60, "the collector")
@@ -104,11 +133,11 @@ def _publishing(folder: Path, port: int) -> tuple[float, float]:
     publisher = Publisher("127.0.0.1", port, client_id="bench-field")
     publisher.connect()
     for second in range(4):
-        for n in range(MANY):
+        for n in range(many):
             at = f"2026-01-01T00:00:{15 * second:02d}Z"
             row = {"measured_at": at, "energy_import_kwh": 1000.0 + n, "power_kw": 5.0}
             publisher.publish(topic_of(f"p{n}"), payload_of([row]))
-    until(lambda: _heard(status) == MANY, 120, "every meter to be heard")
+    until(lambda: _heard(status) == many, 120, "every meter to be heard")
     publisher.settle(60)
     publisher.close()
     full = _memory_mb(process.pid)
@@ -133,9 +162,9 @@ def _start(
             "meters": meters}  # fmt: skip
     (folder / "sites" / "s.yaml").write_text(yaml.safe_dump({"sites": [site]}))
     command = [sys.executable, "-m", "demandwatch", "collect", "-c", str(config)]
-    log = (folder / "log").open("wb")
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=environment)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=environment)
     return process, port
 
 

@@ -47,20 +47,29 @@ QUANTITIES = ("energy_import_kwh", "reactive_import_kvarh", "power_kw", "voltage
 IDS = np.array([f"meter-{n:05d}" for n in range(METERS)])
 
 
-def run() -> dict[str, float]:
-    """Return rates (readings/s) and times (s)."""
+def run(meters: int = METERS, rounds: int = ROUNDS, hour: int = HOUR) -> dict[str, float]:
+    """Return rates (readings/s) and times (s).
+
+    Args:
+        meters: of the edge, METERS at most.
+        rounds: of readings of all of them, to catch up on.
+        hour: rounds to replay.
+    """
     with tempfile.TemporaryDirectory() as folder:
         fast, paced = Path(folder) / "fast", Path(folder) / "paced"
-        rate, _ = _catch_up(fast, 10_000_000)
-        _, wait = _catch_up(paced, EdgeSettings(id="e").catch_up_readings_per_s)
+        rate, _ = _catch_up(fast, 10_000_000, meters, rounds)
+        pace = EdgeSettings(id="e").catch_up_readings_per_s
+        _, wait = _catch_up(paced, pace, meters, rounds)
+        some = min(5_000, meters)
         found = {
             "catch_up_readings_per_s": rate,
             "live_wait_during_catch_up_max_s": wait,
-            "wire_bytes_per_reading": len(encode_batch(round_of(1, 5_000))) / 5_000,
+            "wire_bytes_per_reading": len(encode_batch(round_of(1, some))) / some,
         }
-        found["replay_hour_s"] = _replay(Path(folder), HOUR, 2_000, engine=True)
+        found["replay_hour_s"] = _replay(Path(folder), meters, hour, 2_000, engine=True)
         # two readings a commit is what 670 single messages a second make: a tenth of an hour, x 10
-        found["read_hour_of_trickle_s"] = 10 * _replay(Path(folder), HOUR // 10, 2, engine=False)
+        trickle = _replay(Path(folder), meters, hour // 10, 2, engine=False)
+        found["read_hour_of_trickle_s"] = 10 * trickle
     return found
 
 
@@ -76,15 +85,15 @@ def round_of(number: int, meters: int = METERS) -> pl.DataFrame:
     )
 
 
-def _catch_up(folder: Path, pace: int) -> tuple[float, float]:
+def _catch_up(folder: Path, pace: int, meters: int, rounds: int) -> tuple[float, float]:
     """Return readings/s from the edge's journal to the upper one, and the longest live wait (s)."""
     folder.mkdir()
     now = Clock.real().now
     broker = Mosquitto(folder, requires("mosquitto"))
     broker.start()
     edge = Journal(folder / "edge.db", now)
-    for number in range(ROUNDS):
-        edge.append(round_of(number)).result()
+    for number in range(rounds):
+        edge.append(round_of(number, meters)).result()
     wish = {"id": "e", "upstream": {"port": broker.port}, "catch_up_readings_per_s": pace,
             "batch_within_s": 0.2}  # fmt: skip
     metrics = Metrics()
@@ -102,10 +111,10 @@ def _catch_up(folder: Path, pace: int) -> tuple[float, float]:
     thread.start()
     waits: list[float] = []
     marker = 0
-    while forwarder.progress.holes:
+    while forwarder.progress.holes or not waits:
         marker += 1
         waits.append(_live(edge, desk, marker))
-    total = METERS * ROUNDS + marker
+    total = meters * rounds + marker
     until(lambda: (metrics.value("demandwatch_readings_total", {"source": "mqtt"}) or 0) >= total)
     seconds = time.perf_counter() - began
     over.set()
@@ -114,7 +123,7 @@ def _catch_up(folder: Path, pace: int) -> tuple[float, float]:
     for one in (edge, desk.journal):
         one.close()
     broker.stop()
-    return METERS * ROUNDS / seconds, max(waits)
+    return meters * rounds / seconds, max(waits)
 
 
 def _live(edge: Journal, desk: Desk, marker: int) -> float:
@@ -133,13 +142,13 @@ def _live(edge: Journal, desk: Desk, marker: int) -> float:
         desk.journal.wait(after, 1.0)
 
 
-def _replay(folder: Path, rounds: int, rows: int, *, engine: bool) -> float:
+def _replay(folder: Path, meters: int, rounds: int, rows: int, *, engine: bool) -> float:
     """Return seconds to work up (or only read) a journal of commits of so many rows."""
     path = folder / f"replay-{rows}.db"
     connection = journalfile.connect(path)
     connection.execute("PRAGMA synchronous = OFF")
     for number in range(rounds):
-        frame = round_of(number)
+        frame = round_of(number, meters)
         for part in frame.iter_slices(rows):
             seq, _ = journalfile.insert(connection, [part], T0)
             if rows < journalfile.SMALL_ROWS and seq % PACK_BLOBS == 0:

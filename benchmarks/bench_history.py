@@ -59,11 +59,17 @@ def timed(work: Callable[[], object], times: int = 5) -> float:
         began = perf_counter()
         work()
         spans.append((perf_counter() - began) * 1000)
-    return round(median(spans), 1)
+    return median(spans)
 
 
-def run(meters: int = 10_000) -> dict[str, float]:
-    """Return milliseconds by what was done."""
+def run(meters: int = 10_000, days: int = 4, weeks: int = 53) -> dict[str, float]:
+    """Return milliseconds by what was done.
+
+    Args:
+        meters: of the city.
+        days: of blocks committed one by one.
+        weeks: of the year of ten meters.
+    """
     ids = [f"city-of-somewhere-meter-{k:06d}" for k in range(meters)]
     rows = [(m, f"site-{m}", "east", "Asia/Shanghai", True, None, None, 1800, False) for m in ids]
     book = Book(pl.DataFrame(rows, BOOK, orient="row"))
@@ -71,7 +77,7 @@ def run(meters: int = 10_000) -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         history = History(root, lambda: now[0], book)
-        days, last = 4, T0 + timedelta(days=4)
+        last = T0 + timedelta(days=days)
         adds, flushes = [], []
         for k in range(96 * days):
             now[0] = T0 + BLOCK * (k + 1)
@@ -99,11 +105,11 @@ def run(meters: int = 10_000) -> dict[str, float]:
         disk = History.open_readonly(root, book, lambda: now[0])
         out["day_one_meter_disk_ms"] = timed(lambda: disk.intervals(T0 + day, T0 + 2 * day, one))
         size = sum(f.stat().st_size for f in (root / "intervals").rglob("*.parquet"))
-        out["day_mb_with_replaced_files"] = round(size / days / 1e6, 1)
-    return out | year()
+        out["day_mb_with_replaced_files"] = size / days / 1e6
+    return out | year(weeks)
 
 
-def year() -> dict[str, float]:
+def year(weeks: int = 53) -> dict[str, float]:
     """Return milliseconds for a year of ten meters, one flush a week."""
     ids = [f"meter-{k}" for k in range(10)]
     rows = [(m, f"site-{m}", "east", "Asia/Shanghai", True, None, None, 1800, False) for m in ids]
@@ -112,14 +118,14 @@ def year() -> dict[str, float]:
         book = Book(pl.DataFrame(rows, BOOK, orient="row"))
         history = History(Path(folder), lambda: T0, book)
         began = perf_counter()
-        for k in range(53):
+        for k in range(weeks):
             history.add(k + 1, empty(), block(ids, begin + k * week, 672))
             history.flush()
         history.flush()
         wrote = (perf_counter() - began) * 1000
         first, last, one = begin.date() + timedelta(days=1), T0.date(), ids[3:4]
         return {
-            "year_write_ms": round(wrote, 1),
+            "year_write_ms": wrote,
             "year_days_one_meter_ms": timed(lambda: history.days(first, last, one)),
             "year_months_one_meter_ms": timed(lambda: history.months(first, last, one)),
             "year_intervals_one_meter_ms": timed(lambda: history.intervals(begin, T0, one)),

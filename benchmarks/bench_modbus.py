@@ -66,11 +66,11 @@ def _gateway(pipe: Connection) -> None:
     asyncio.run(serve())
 
 
-async def _bare(port: int) -> float:
+async def _bare(port: int, seconds: float) -> float:
     client = AsyncModbusTcpClient("127.0.0.1", port=port)
     await client.connect()
     polls, began = 0, time.perf_counter()
-    while (took := time.perf_counter() - began) < SECONDS:
+    while (took := time.perf_counter() - began) < seconds:
         await client.read_holding_registers(0, count=REGISTERS, device_id=1 + polls % METERS)
         polls += 1
     client.close()
@@ -94,7 +94,7 @@ def _site() -> Site:
     )
 
 
-def _ours(port: int, folder: Path) -> float:
+def _ours(port: int, folder: Path, seconds: float) -> float:
     clock, health, metrics = Clock.real(), Health(), Metrics()
     journal, rejects = Journal(folder / "journal.db", clock.now), Rejects(None, metrics=metrics)
     reader = ModbusReader(
@@ -103,7 +103,7 @@ def _ours(port: int, folder: Path) -> float:
     )  # fmt: skip
     began = time.perf_counter()
     reader.start()
-    time.sleep(SECONDS)
+    time.sleep(seconds)
     reader.stop()
     took = time.perf_counter() - began
     rows = journal.read(0, 10_000_000).frame.height
@@ -113,17 +113,22 @@ def _ours(port: int, folder: Path) -> float:
     return rows / took
 
 
-def run() -> dict[str, float]:
-    """Return polls a second of both, and their ratio, the median of alternating rounds."""
+def run(seconds: float = SECONDS, rounds: int = ROUNDS) -> dict[str, float]:
+    """Return polls a second of both, and their ratio, the median of alternating rounds.
+
+    Args:
+        seconds: each is let poll in a round.
+        rounds: of both.
+    """
     here, there = multiprocessing.get_context("spawn").Pipe()
     gateway = multiprocessing.get_context("spawn").Process(target=_gateway, args=(there,))
     gateway.start()
     port = here.recv()
     bare, ours = [], []
-    for _ in range(ROUNDS):
-        bare.append(asyncio.run(_bare(port)))
+    for _ in range(rounds):
+        bare.append(asyncio.run(_bare(port, seconds)))
         with tempfile.TemporaryDirectory() as folder:
-            ours.append(_ours(port, Path(folder)))
+            ours.append(_ours(port, Path(folder), seconds))
     here.send(None)
     gateway.join()
     ratios = [a / b for a, b in zip(ours, bare, strict=True)]

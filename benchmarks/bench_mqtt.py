@@ -35,16 +35,22 @@ from collector.sources.mqtt import MqttReader  # noqa: E402 - same
 SINGLES, ARRAYS, ROWS, ROUNDS = 30_000, 4_000, 50, 3
 
 
-def run() -> dict[str, float]:
-    """Return readings and messages a second, and their ratio to the bare loop (medians)."""
+def run(singles: int = SINGLES, arrays: int = ARRAYS, rounds: int = ROUNDS) -> dict[str, float]:
+    """Return readings and messages a second, and their ratio to the bare loop (medians).
+
+    Args:
+        singles: messages of one reading.
+        arrays: messages of ROWS readings.
+        rounds: of which the median counts.
+    """
     bare, single, array = [], [], []
     shared: dict[int, list[float]] = {1: [], 2: []}
-    for _ in range(ROUNDS):
-        bare.append(_with_broker(lambda port, _: _bare(port, SINGLES)))
-        single.append(_with_broker(lambda port, path: _journalled(port, SINGLES, 1, path)))
+    for _ in range(rounds):
+        bare.append(_with_broker(lambda port, _: _bare(port, singles)))
+        single.append(_with_broker(lambda port, path: _journalled(port, singles, 1, path)))
         for count, found in shared.items():
-            found.append(_with_broker(partial(_shared, count)))
-        array.append(_with_broker(lambda port, path: _journalled(port, ARRAYS, ROWS, path)))
+            found.append(_with_broker(partial(_shared, count, singles)))
+        array.append(_with_broker(lambda port, path: _journalled(port, arrays, ROWS, path)))
     return {
         "bare_paho_messages_per_s": statistics.median(bare),
         "single_messages_durable_per_s": statistics.median(single),
@@ -109,41 +115,40 @@ def _journalled(port: int, messages: int, rows: int, path: Path) -> float:
     return messages * rows / seconds
 
 
-def _shared(count: int, port: int, journal: Path) -> float:
+def _shared(count: int, messages: int, port: int, journal: Path) -> float:
     """Messages a second into the journals of `count` processes that share a subscription."""
-    script = Path(__file__).with_name("mqtt_collector.py")
     told = [0] * count
-    children = []
-    for n in range(count):
-        command = [
-            sys.executable,
-            str(script),
-            str(port),
-            str(journal.with_name(f"{n}.sqlite")),
-            f"c{n}",
-            "g",
-        ]
-        children.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+    children = [_collector(port, journal.with_name(f"{n}.sqlite"), f"c{n}") for n in range(count)]
 
     def listen(n: int) -> None:
         for line in children[n].stdout or ():
             if line.strip().isdecimal():  # between lines of the log
                 told[n] = int(line)
 
+    listeners = [threading.Thread(target=listen, args=(n,)) for n in range(count)]
     try:
         for child in children:
             while child.stdout and child.stdout.readline().strip() != "ready":
                 assert child.poll() is None
-        for n in range(count):
-            threading.Thread(target=listen, args=(n,), daemon=True).start()
-        seconds = _flood(port, SINGLES, 1, lambda: until(lambda: sum(told) >= SINGLES, 120))
+        for one in listeners:
+            one.start()
+        seconds = _flood(port, messages, 1, lambda: until(lambda: sum(told) >= messages, 120))
     finally:
-        for child in children:
+        for child, one in zip(children, listeners, strict=True):
             child.kill()
-            child.wait()
-    if sum(told) != SINGLES:
-        raise SystemExit(f"durable {told} of {SINGLES}")
-    return SINGLES / seconds
+            if one.is_alive():
+                one.join()
+            child.communicate()
+    if sum(told) != messages:
+        raise SystemExit(f"durable {told} of {messages}")
+    return messages / seconds
+
+
+def _collector(port: int, journal: Path, client_id: str) -> "subprocess.Popen[str]":
+    """Start one of the collectors that share a subscription."""
+    script = Path(__file__).with_name("mqtt_collector.py")
+    command = [sys.executable, str(script), str(port), str(journal), client_id, "g"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def _flood(port: int, messages: int, rows: int, wait: Callable[[], object]) -> float:

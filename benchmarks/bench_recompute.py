@@ -33,22 +33,28 @@ START = datetime(2026, 3, 1, 16, tzinfo=UTC)
 """Midnight in Shanghai."""
 
 
-def run(meters: int = METERS) -> dict[str, float]:
-    """Return seconds, and meter-days a second."""
+def run(meters: int = METERS, days: int = DAYS, workers: int | None = None) -> dict[str, float]:
+    """Return seconds, and meter-days a second.
+
+    Args:
+        meters: ten a site.
+        days: computed anew.
+        workers: processes; None: one a core.
+    """
     with tempfile.TemporaryDirectory() as folder:
         config = load(_settings(Path(folder), meters))
-        _read(config.data, meters)
+        _read(config.data, meters, days)
         work_up(config, Clock.real())
         names = tuple(sorted(config.book.meters["meter_id"]))
-        job = Job.of(config, FIRST, FIRST + timedelta(days=DAYS), names)
+        job = Job.of(config, FIRST, FIRST + timedelta(days=days), names)
         began = time.perf_counter()
-        preview(job, os.cpu_count() or 1, lambda _share: None)
+        preview(job, workers or os.cpu_count() or 1, lambda _share: None)
         seconds = time.perf_counter() - began
         assert job.rows("intervals").is_empty(), "nothing was changed"
     return {
-        "recompute_3_days_s": seconds,
-        "recompute_meter_days_per_s": meters * DAYS / seconds,
-        "recompute_month_of_10000_meters_s": 10_000 * 30 / (meters * DAYS / seconds),
+        f"recompute_{days}_days_s": seconds,
+        "recompute_meter_days_per_s": meters * days / seconds,
+        "recompute_month_of_10000_meters_s": 10_000 * 30 / (meters * days / seconds),
     }
 
 
@@ -76,12 +82,12 @@ def _settings(folder: Path, meters: int) -> Path:
     return path
 
 
-def _read(data: Path, meters: int) -> None:
+def _read(data: Path, meters: int, days: int) -> None:
     """Journal one reading a meter and quarter hour."""
     ids = [f"m{n:05}" for n in range(meters)]
     power = np.random.default_rng(5).uniform(5, 100, meters)
     with closing(Journal(data / "journal.db", Clock.real().now)) as journal:
-        for n in range(96 * DAYS + 1):
+        for n in range(96 * days + 1):
             at = pl.lit(START + n * timedelta(minutes=15)).cast(UTC_US)
             frame = pl.DataFrame({"meter_id": ids, "energy_import_kwh": power * n / 4})
             told = frame.with_columns(measured_at=at, received_at=at, source=pl.lit("bench"))

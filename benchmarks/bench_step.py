@@ -8,13 +8,12 @@ by row, or meter by meter, get a share of the meters.
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
 import numpy as np
 import polars as pl
-from peers import in_bytewax, in_duckdb, in_pandas, in_polars
 
 from collector.reading import UTC_US, conform
 from processors.book import BOOK, Book
@@ -25,6 +24,8 @@ START = 1_767_225_600_000_000  # 2026-01-01 UTC
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 SHARES = {"group_by": 1, "duckdb": 1, "pandas": 10, "bytewax": 100}
 """Each peer works on one meter in so many."""
+FLEETS = (1_000, 200_000)
+"""Meters between which the cost of a reading shall not grow."""
 
 
 def book_of(meters: int) -> Book:
@@ -67,16 +68,27 @@ def readings_of(book: Book, ticks: int, every_s: int = 15) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
-def run() -> dict[str, float]:
-    """Return rates (readings a second, medians) and the ratios of one run."""
-    book = book_of(METERS)
+def run(
+    meters: int = METERS,
+    rounds: int = ROUNDS,
+    fleets: tuple[int, int] = FLEETS,
+    beside: Sequence[str] = tuple(SHARES),
+) -> dict[str, float]:
+    """Return rates (readings a second, medians) and the ratios of one run.
+
+    Args:
+        meters: read for an hour.
+        rounds: of which the median counts.
+        fleets: sizes between which the growth of the cost is measured.
+        beside: peers to stand beside.
+    """
+    book = book_of(meters)
     hour = conform(readings_of(book, 241))
     batches = list(hour.iter_slices(200_000))
-    peers = zip(SHARES, (in_polars, in_duckdb, in_pandas, in_bytewax), strict=True)
-    parts = {name: hour.filter(_share(SHARES[name])) for name in SHARES}
-    work = {name: make(parts[name]) for name, make in peers}
-    times: dict[str, list[float]] = {name: [] for name in ("step", *SHARES)}
-    for _ in range(ROUNDS):
+    parts = {name: hour.filter(_share(meters, SHARES[name])) for name in beside}
+    work = _peers(parts)
+    times: dict[str, list[float]] = {name: [] for name in ("step", *beside)}
+    for _ in range(rounds):
         times["step"].append(_timed(lambda: _step(batches, book)))
         for name, job in work.items():
             times[name].append(_timed(job))
@@ -84,34 +96,48 @@ def run() -> dict[str, float]:
     rates = {name: sizes[name] / statistics.median(told) for name, told in times.items()}
     return {
         **{f"{name}_readings_per_s": rate for name, rate in rates.items()},
-        **{f"step_vs_{name}": rates["step"] / rates[name] for name in SHARES},
-        **_growth(),
+        **{f"step_vs_{name}": rates["step"] / rates[name] for name in beside},
+        **_growth(fleets, rounds),
     }
 
 
-def _share(one_in: int) -> pl.Expr:
-    return pl.col("meter_id") < f"m{METERS // one_in:06d}"
+def _peers(parts: Mapping[str, pl.DataFrame]) -> dict[str, Callable[[], int]]:
+    if not parts:
+        return {}
+    import peers  # noqa: PLC0415 - only `make bench` installs the tools it stands beside
+
+    make = {
+        "group_by": peers.in_polars,
+        "duckdb": peers.in_duckdb,
+        "pandas": peers.in_pandas,
+        "bytewax": peers.in_bytewax,
+    }
+    return {name: make[name](part) for name, part in parts.items()}
 
 
-def _growth() -> dict[str, float]:
-    """Return the cost of a reading at 200,000 meters over that at 1,000, and state bytes a meter.
+def _share(meters: int, one_in: int) -> pl.Expr:
+    return pl.col("meter_id") < f"m{max(1, meters // one_in):06d}"
+
+
+def _growth(fleets: tuple[int, int], rounds: int) -> dict[str, float]:
+    """Return the cost of a reading in the large fleet over the small one, and state bytes a meter.
 
     A quarter of an hour at 60 s, in batches as the engine takes them; the same batches for both.
     """
     cost = {}
     size = 0.0
-    for meters in (1_000, 200_000):
+    for meters in fleets:
         book = book_of(meters)
         batches = list(readings_of(book, 17, 60).iter_slices(200_000))
         rows = meters * 17
-        times = [_timed(partial(_step, batches, book)) for _ in range(ROUNDS)]
+        times = [_timed(partial(_step, batches, book)) for _ in range(rounds)]
         cost[meters] = statistics.median(times) / rows
         state = State.empty()
         for batch in batches:
             state, _ = step(state, batch, book, NOW)
         size = state.pending.estimated_size() / meters
     return {
-        "cost_200000_vs_1000_meters": cost[200_000] / cost[1_000],
+        f"cost_{fleets[1]}_vs_{fleets[0]}_meters": cost[fleets[1]] / cost[fleets[0]],
         "state_bytes_a_meter_at_60_s": size,
     }
 
