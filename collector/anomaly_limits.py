@@ -28,6 +28,7 @@ class Kind(StrEnum):
     CURRENT_UNBALANCE = "current_unbalance"
     SEVERE_CURRENT_UNBALANCE = "severe_current_unbalance"
     LOW_POWER_FACTOR = "low_power_factor"
+    PHASE_LOSS_SUSPECT = "phase_loss_suspect"
     PARENT_CHILD_GAP = "parent_child_gap"
     SUDDEN_DROP = "sudden_drop"
     SUDDEN_RISE = "sudden_rise"
@@ -52,6 +53,7 @@ LIMITS: dict[Kind, tuple[str, ...]] = {
     Kind.CURRENT_UNBALANCE: ("rate", "i_least", "delay_s"),
     Kind.SEVERE_CURRENT_UNBALANCE: ("rate", "i_least", "delay_s"),
     Kind.LOW_POWER_FACTOR: ("factor", "s_least", "delay_s"),
+    Kind.PHASE_LOSS_SUSPECT: ("hours",),
     Kind.PARENT_CHILD_GAP: ("share", "least_kwh"),
     Kind.SUDDEN_DROP: ("share",),
     Kind.SUDDEN_RISE: ("share",),

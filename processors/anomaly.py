@@ -39,7 +39,7 @@ ANOMALY: dict[str, pl.DataType] = {
 row that shows it, `until` the first one that does not, or the last that did where a gap follows;
 null: it was so in the meter's last row. `since_is_bound`: it was so in the first row after nothing,
 and may have begun earlier. `value` (in `unit`) at its worst, against `threshold`; made of
-`observed` and `reference`, in `measure` (V, A, kW, kWh). `basis` what the reference current or
+`observed` and `reference`, in `measure` (V, A, kW, kWh, h). `basis` what the reference current or
 power rests on: basic_current, rated_power, or empty. `samples` rows (readings, blocks or days) that
 showed it, over `held_s` seconds. `document` the standard and event number, `provenance` of the
 least known limit used (published, unverified, illustrative, settings)."""

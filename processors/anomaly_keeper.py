@@ -6,7 +6,7 @@ back to the last midnight before it. So what is known is what one look over all 
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,13 +17,15 @@ from typing import Protocol
 import polars as pl
 import structlog
 
+from collector.anomaly_limits import AnomalyLimits, Kind
 from collector.clock import Clock
 from collector.site import Site
-from processors.anomalies import Found
-from processors.anomaly import ANOMALY, SOUGHT, bounds
+from processors.anomalies import Found, within
+from processors.anomalies_month import suspects
+from processors.anomaly import ANOMALY, SOUGHT, Bound, bounds
 from processors.anomaly_arrivals import Mark
 from processors.anomaly_carry import Carry, joined
-from processors.anomaly_look import Look, Past, look, names
+from processors.anomaly_look import Look, Past, months, names, span
 from processors.anomaly_state import ENDED, PointError, Points, State, load, next_point, save
 from processors.anomaly_told import active, told
 from processors.policy.load import Packs
@@ -119,13 +121,15 @@ class AnomalyKeeper:
         if self._stop.is_set():
             return
         found = self._look(self._sites, state.at, now, state.carry, now)
-        ended = state.ended.filter(pl.col("until") >= now - timedelta(days=settings.keep_days))
-        known = pl.concat([ended.drop("decided"), found.anomalies])
+        oldest = now - timedelta(days=settings.keep_days)
+        ended = state.ended.filter(pl.col("until") >= oldest)
+        episodes = within(pl.concat([ended.drop("decided"), found.anomalies]), state.since, now)
+        known = pl.concat([episodes, self._suspects(episodes, oldest, now)])
         told_now = active(before.known, known)
         state = replace(state, ended=ended, known=known, active=told_now, sought=found.sought)
         self._tell(told(before.active, told_now, known, now))
         save(self._path, state)
-        self._points.forget(now - timedelta(days=settings.keep_days))
+        self._points.forget(now - timedelta(days=settings.look_again_days))
         with self._lock:
             self._state = state
 
@@ -188,6 +192,11 @@ class AnomalyKeeper:
         kept = ended.with_columns(pl.lit(to, ENDED["decided"]).alias("decided"))
         return found.carry, kept
 
+    def _suspects(self, episodes: pl.DataFrame, oldest: datetime, now: datetime) -> pl.DataFrame:
+        """Return what losses of months come to that are known whole."""
+        found = suspects(episodes, months(self._sites, self._bounds(now)), now)
+        return found.filter(pl.col("since").dt.offset_by("-1mo") >= oldest)
+
     def _look(
         self,
         sites: Sequence[Site],
@@ -198,14 +207,16 @@ class AnomalyKeeper:
         *,
         sought: bool = True,
     ) -> Found:
-        settings = self._settings.anomalies
-        pack = self._packs.anomaly(settings.pack, now.date())
         asked = Look(
             start=start,
             end=end,
-            bounds=partial(bounds, pack, settings),
+            bounds=self._bounds(now),
             least_coverage=self._settings.indices.min_coverage,
             carry=carry,
             sought=sought,
         )
-        return look(self._past, sites, asked)
+        return span(self._past, sites, asked)
+
+    def _bounds(self, now: datetime) -> Callable[[AnomalyLimits], Mapping[Kind, Bound | str]]:
+        settings = self._settings.anomalies
+        return partial(bounds, self._packs.anomaly(settings.pack, now.date()), settings)

@@ -12,6 +12,7 @@ from collector.anomaly_limits import AnomalyLimits, Kind, over
 from collector.site import Site
 from processors import anomalies_level
 from processors.anomalies import Found, Material, anomalies, within
+from processors.anomalies_month import MONTHLY, suspects
 from processors.anomaly import ANOMALY, SOUGHT, Bound
 from processors.anomaly_carry import NOTHING, Carry, joined
 from processors.anomaly_facts import facts
@@ -66,7 +67,32 @@ class Look:
 
 
 def look(past: Past, sites: Sequence[Site], asked: Look) -> Found:
-    """Return what was found in the span, what was looked for, and what is known at its end.
+    """Return what touches the span, what was looked for, and what is known at its end."""
+    found = span(past, sites, asked)
+    monthly = suspects(found.anomalies, months(sites, asked.bounds), asked.end)
+    return found._replace(anomalies=_sorted(pl.concat([found.anomalies, monthly])))
+
+
+def months(
+    sites: Sequence[Site], judged_by: Callable[[AnomalyLimits], Mapping[Kind, Bound | str]]
+) -> pl.DataFrame:
+    """Return what losses of a month are judged by, schema MONTHLY."""
+    rows: list[tuple[object, ...]] = []
+    bounds: dict[str, Bound | str] = {}
+    for site in sites:
+        for name, own in _limits(site):
+            told = own.model_dump_json()
+            if told not in bounds:
+                bounds[told] = judged_by(own)[Kind.PHASE_LOSS_SUSPECT]
+            bound = bounds[told]
+            if name != MAINS and isinstance(bound, Bound):
+                hours = bound.limits["hours"]
+                rows.append((name, site.timezone, hours, bound.document, bound.provenance))
+    return pl.DataFrame(rows, schema=MONTHLY, orient="row")
+
+
+def span(past: Past, sites: Sequence[Site], asked: Look) -> Found:
+    """Return what was found in the span, but for what is added up over months.
 
     Anomalies are those that touch the span; with a `carry` those that were not ended in it.
     """
@@ -88,6 +114,10 @@ def names(sites: Sequence[Site]) -> pl.DataFrame:
     mains = Book.of(sites).meters.filter("is_main").select("site_id", "meter_id")
     balances = anomalies_level.whose(above, mains)
     return pl.concat([facts(sites).select("meter_id"), balances.select("meter_id")])
+
+
+def _sorted(found: pl.DataFrame) -> pl.DataFrame:
+    return found.sort("meter_id", "kind", "phase", "since", "site_id")
 
 
 def _together(parts: list[Found]) -> Found:
@@ -143,7 +173,7 @@ def _part(past: Past, sites: list[Site], asked: Look) -> Found:
     )
     whole = _together([anomalies(part, asked.bounds(own)) for own, part in _apart(material, sites)])
     return whole._replace(
-        anomalies=whole.anomalies.sort("meter_id", "kind", "phase", "since"),
+        anomalies=_sorted(whole.anomalies),
         sought=whole.sought.sort("meter_id", "site_id", "kind"),
     )
 

@@ -17,5 +17,7 @@ class AnomalySettings(AnomalyLimits):
     """Site seconds between looks of a running system; 0: it does not look by itself."""
     look_back_hours: Annotated[float, Field(gt=0, le=168)] = 6.0
     """How late data usually are; for later ones a running system goes back and looks again."""
-    keep_days: Annotated[int, Field(ge=31, le=400)] = 35
-    """Days for which a running system knows ended anomalies, and can look again for late data."""
+    look_again_days: Annotated[int, Field(ge=1, le=400)] = 35
+    """Days a running system can go back for late data."""
+    keep_days: Annotated[int, Field(ge=62, le=400)] = 100
+    """Days for which a running system knows ended anomalies; at least two months."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import polars as pl
 
 from collector.anomaly_limits import Kind
-from processors import anomalies_level
+from processors import anomalies_level, anomalies_month
 from processors.anomaly import SOUGHT, Bound
 
 
@@ -57,6 +57,10 @@ def sought(seen: pl.DataFrame, meters: Meters, bounds: Mapping[Kind, Bound | str
         bounds: what each kind is judged by, or why it is not.
     """
     sites = meters.facts.select("meter_id", "site_id")
+    if isinstance(bounds.get(Kind.PHASE_LOSS_SUSPECT), Bound):
+        losses = seen.filter(pl.col("kind").is_in(anomalies_month.LOSSES))
+        suspect = pl.lit(Kind.PHASE_LOSS_SUSPECT.value).alias("kind")
+        seen = pl.concat([seen, losses.with_columns(suspect)])
     judged = _judged(seen, sites)
     kinds = pl.DataFrame({"kind": [kind.value for kind in Kind]})
     absent = {kind.value: one for kind, one in bounds.items() if isinstance(one, str)}
@@ -146,6 +150,7 @@ _NEEDS: dict[Kind, tuple[Why, ...]] = {
     Kind.SEVERE_CURRENT_UNBALANCE: (
         *_UNBALANCE, Why.NO_BASIC_CURRENT, Why.NO_READINGS, Why.NO_CURRENT,
     ),
+    Kind.PHASE_LOSS_SUSPECT: _PHASES,
     Kind.PARENT_CHILD_GAP: (Why.NO_SUB_METERS,),
     Kind.SUDDEN_DROP: (),
     Kind.SUDDEN_RISE: (),

@@ -20,6 +20,7 @@ ENDED: dict[str, pl.DataType] = ANOMALY | {"decided": UTC_US}
 
 _HEAD: dict[str, pl.DataType] = {
     "at": UTC_US,
+    "since": UTC_US,
     "begun": pl.Boolean(),
     "seq": pl.Int64(),
     "computed_at": UTC_US,
@@ -36,6 +37,8 @@ class State:
 
     at: datetime
     """Up to here it is settled; the rest is looked at again each time."""
+    since: datetime
+    """Where looking began."""
     carry: Carry | None
     """What is known at `at`; None: looking begins there."""
     mark: Mark
@@ -52,7 +55,7 @@ class State:
     def beginning(cls, at: datetime, mark: Mark) -> "State":
         """Return the state before anything was looked at."""
         ended, nothing = pl.DataFrame(schema=ENDED), pl.DataFrame(schema=ANOMALY)
-        return cls(at, None, mark, ended, nothing, nothing, pl.DataFrame(schema=SOUGHT))
+        return cls(at, at, None, mark, ended, nothing, nothing, pl.DataFrame(schema=SOUGHT))
 
 
 _TABLES = {"ended": ENDED, "known": ANOMALY, "active": ANOMALY, "sought": SOUGHT}
@@ -61,7 +64,7 @@ _TABLES = {"ended": ENDED, "known": ANOMALY, "active": ANOMALY, "sought": SOUGHT
 def save(path: Path, state: State) -> None:
     """Write the state so that a crash leaves the old one or the new one."""
     mark = state.mark
-    head = (state.at, state.carry is not None, mark.seq, mark.computed_at)
+    head = (state.at, state.since, state.carry is not None, mark.seq, mark.computed_at)
     frames = {name: getattr(state, name) for name in _TABLES}
     _write(path, head, frames, state.carry)
 
@@ -72,8 +75,8 @@ def load(path: Path) -> State | None:
     if found is None:
         return None
     head, frames, carry = found
-    at, _, seq, computed_at = head
-    return State(at, carry, Mark(seq, computed_at), **frames)
+    at, since, _, seq, computed_at = head
+    return State(at, since, carry, Mark(seq, computed_at), **frames)
 
 
 class Points:
@@ -86,7 +89,7 @@ class Points:
     def put(self, at: datetime, carry: Carry | None) -> None:
         """Keep a point."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        _write(self._path(at), (at, carry is not None, 0, at), {}, carry)
+        _write(self._path(at), (at, at, carry is not None, 0, at), {}, carry)
 
     def get(self, at: datetime) -> Carry | None:
         """Return what was known at a point; None: looking began there.
@@ -138,7 +141,7 @@ def next_point(after: datetime) -> datetime:
     return day + timedelta(days=1)
 
 
-_Head = tuple[datetime, bool, int, datetime]
+_Head = tuple[datetime, datetime, bool, int, datetime]
 
 
 def _write(
@@ -178,9 +181,10 @@ def _read(
     }:
         _refused(path)
         return None
-    at, begun, seq, computed_at = frames.pop("head").row(0)
+    head = frames.pop("head").row(0)
+    at, begun = head[0], head[2]
     parts: Sequence[pl.DataFrame] = [frames.pop(name) for name in FRAMES] if begun else []
-    return (at, begun, seq, computed_at), frames, Carry(at, *parts) if begun else None
+    return head, frames, Carry(at, *parts) if begun else None
 
 
 def _refused(path: Path) -> None:

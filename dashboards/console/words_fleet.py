@@ -38,6 +38,7 @@ FLEET_WORDS: dict[str, tuple[str, str]] = {
     "anomaly_severe_current_unbalance": ("电流严重不平衡", "severe current unbalance"),
     "anomaly_parent_child_gap": ("总分表差", "parent-child gap"),
     "anomaly_sudden_drop": ("用电量突降", "sudden drop"),
+    "anomaly_phase_loss_suspect": ("缺相计量嫌疑", "suspected loss of a phase"),
     "anomaly_zero_use": ("零电量", "zero use"),
     "rejects": ("拒收数据", "Refused data"),
     "state_never": ("从未上报", "never heard"),
