@@ -96,6 +96,11 @@ class Book:
         )
 
     @cached_property
+    def ids(self) -> pl.Enum:
+        """Return the meters' ids as a type whose physical value is the meter's row."""
+        return pl.Enum(self.meters["meter_id"])
+
+    @cached_property
     def counting(self) -> list[str]:
         """Return the meters whose register counts output."""
         return self.meters.filter("counts")["meter_id"].to_list()

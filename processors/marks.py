@@ -27,11 +27,11 @@ LATE: dict[str, pl.DataType] = {"meter_id": pl.String(), "first": UTC_US, "last"
 """One row a meter: the earliest and the latest instant whose surroundings must be computed anew."""
 
 
-def heard(known: pl.DataFrame, marks: pl.DataFrame, book: Book) -> pl.DataFrame:
+def heard(coded: pl.DataFrame, marks: pl.DataFrame, book: Book) -> pl.DataFrame:
     """Return one row a meter whose register was read.
 
     Args:
-        known: SAMPLE rows of meters of the book.
+        coded: SAMPLE rows of meters of the book, with their `code`.
         marks: schema MARKS, before these rows.
         book: numbers the meters.
 
@@ -39,7 +39,8 @@ def heard(known: pl.DataFrame, marks: pl.DataFrame, book: Book) -> pl.DataFrame:
         `meter_id, oldest, newest` (of the rows), `last_kwh` (at the newest), `count`, and `fell`:
         the register fell, from the mark or among the rows, or an instant was told differently.
     """
-    rows = in_order(code_of(known.filter(pl.col("energy_import_kwh").is_not_null()), book))
+    told = coded.select("meter_id", "measured_at", "energy_import_kwh", "origin", "code")
+    rows = in_order(told.filter(pl.col("energy_import_kwh").is_not_null()))
     code, at = rows["code"].to_numpy(), rows["measured_at"].to_physical().to_numpy()
     value = rows["energy_import_kwh"].to_numpy()
     before = np.full(book.meters.height, -np.inf)

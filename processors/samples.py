@@ -136,8 +136,7 @@ class Samples:
 
 def code_of(frame: pl.DataFrame, book: Book) -> pl.DataFrame:
     """Return `frame` without meters the book does not know, with `code` (Int64), the book's row."""
-    rows = pl.Enum(book.meters["meter_id"])
-    codes = frame["meter_id"].cast(rows, strict=False).to_physical().cast(pl.Int64)
+    codes = frame["meter_id"].cast(book.ids, strict=False).to_physical().cast(pl.Int64)
     coded = frame.with_columns(codes.alias("code"))
     return coded.filter(pl.col("code").is_not_null()) if codes.null_count() else coded
 

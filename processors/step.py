@@ -95,7 +95,8 @@ def step(state: State, readings: pl.DataFrame, book: Book, now: datetime) -> tup
         now: stamps `computed_at`; nothing else depends on it.
     """
     fresh = to_samples(readings, book)
-    known = code_of(fresh, book).drop("code")
+    coded = code_of(fresh, book)
+    known = coded.drop("code")
     count, behind = len(known), _behind(known, state)
     undo = _withdrawals(known, state.pending)
     if undo is None:
@@ -103,7 +104,8 @@ def step(state: State, readings: pl.DataFrame, book: Book, now: datetime) -> tup
     else:
         pending = standing(pl.concat([state.pending, known, undo]))
         known = standing(pl.concat([known, undo]))
-    marks = advance(state.marks, heard(known, state.marks, book), behind)
+        coded = code_of(known, book)
+    marks = advance(state.marks, heard(coded, state.marks, book), behind)
     if undo is not None:
         pending = pl.concat([pending, _ahead(undo, marks)])
     if pending.n_chunks() > MOST_CHUNKS:
