@@ -1,6 +1,6 @@
 """What came late: where the looks of a running system must begin again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -43,25 +43,28 @@ class Arrivals:
 
     def since(self, mark: Mark, before: datetime) -> tuple[pl.DataFrame, Mark]:
         """Return what came after the mark of instants up to `before` (LATE), and the new mark."""
-        parts = [pl.DataFrame(schema=LATE)]
-        seq, through = mark.seq, self._cursor()
-        while seq < through:
-            batch = self._journal.read(seq, _ROWS, through)
-            if batch.first_seq > seq + 1:
-                structlog.get_logger().warning(
-                    "anomalies were not looked for while the journal was trimmed: readings that "
-                    "came late then are not known; `demandwatch query anomalies` looks at all",
-                    from_seq=seq + 1,
-                    to_seq=batch.first_seq - 1,
-                )
-            parts.append(_earliest(batch.frame, "measured_at", before))
-            seq = max(batch.last_seq, seq + 1)
-        at = mark.computed_at
+        through, at = self._cursor(), mark.computed_at
+        parts = list(self._readings(mark.seq, through, before))
         while (rows := self._history.intervals_since(at, _ROWS)).height:
             parts.append(_earliest(rows, "start", before))
             at = rows["computed_at"][-1]
-        late = pl.concat(parts).group_by("meter_id").agg(pl.col("first").min())
-        return late, Mark(max(seq, through), at)
+        late = pl.concat([pl.DataFrame(schema=LATE), *parts])
+        return late.group_by("meter_id").agg(pl.col("first").min()), Mark(through, at)
+
+    def _readings(self, after: int, through: int, before: datetime) -> Iterator[pl.DataFrame]:
+        """Yield LATE rows of the journal's readings."""
+        while after < through:
+            batch = self._journal.read(after, _ROWS, through)
+            gone = batch.first_seq - 1 if batch.last_seq > after else through
+            if gone > after:
+                structlog.get_logger().warning(
+                    "anomalies were not looked for while the journal was trimmed: readings that "
+                    "came late then are not known; `demandwatch query anomalies` looks at all",
+                    from_seq=after + 1,
+                    to_seq=gone,
+                )
+            yield _earliest(batch.frame, "measured_at", before)
+            after = max(batch.last_seq, gone)
 
 
 def _earliest(rows: pl.DataFrame, column: str, before: datetime) -> pl.DataFrame:

@@ -43,6 +43,8 @@ QUANTITIES = (
 )
 """The columns of a reading that anomalies are seen in."""
 
+NO_ENERGY = {"weather", "count"}
+"""Roles of meters in which no anomaly is looked for."""
 _BOTH_WAYS = {"generation", "discharge", "charge", "export"}
 
 
@@ -55,7 +57,7 @@ def _rows(sites: Iterable[Site]) -> Iterator[tuple[object, ...]]:
     for site in sites:
         one_way = not any(meter.role in _BOTH_WAYS for meter in site.meters)
         for meter in site.meters:
-            if meter.role not in {"weather", "count"}:
+            if meter.role not in NO_ENERGY:
                 wholly = site.wholly_sub_metered
                 yield (meter.id, site.id, *_electric(meter), one_way, _gap_s(meter), wholly)
 

@@ -25,6 +25,7 @@ from processors.anomalies_month import suspects
 from processors.anomaly import ANOMALY, SOUGHT, Bound, bounds
 from processors.anomaly_arrivals import Mark
 from processors.anomaly_carry import Carry, joined
+from processors.anomaly_facts import NO_ENERGY
 from processors.anomaly_look import Look, Past, months, names, span
 from processors.anomaly_state import ENDED, PointError, Points, State, load, next_point, save
 from processors.anomaly_told import active, told
@@ -154,7 +155,8 @@ class AnomalyKeeper:
         firsts = dict(late.iter_rows())
         back: dict[datetime, list[Site]] = {}
         for site in self._sites:
-            mine = [firsts[one.id] for one in site.meters if one.id in firsts]
+            looked = [one.id for one in site.meters if one.role not in NO_ENERGY]
+            mine = [firsts[one] for one in looked if one in firsts]
             point = self._points.before(min(mine)) if mine else None
             if point is not None and point < state.at:
                 back.setdefault(point, []).append(site)

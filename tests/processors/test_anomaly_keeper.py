@@ -177,6 +177,21 @@ def test_data_that_come_a_day_late_are_looked_at_after_a_restart_too(bureau):
     assert bureau.keeper.anomalies().equals(before)
 
 
+def test_a_journal_that_was_trimmed_meanwhile_is_told(bureau, capsys):
+    bureau.bring(0, 10)
+    late = Arrivals(bureau.journal, bureau.history, lambda: bureau.engine.cursor)
+    mark = late.mark(bureau.now)
+    for first in (10, 20):
+        bureau.bring(first, first + 10)
+        bureau.journal.trim(bureau.engine.cursor, bureau.now + timedelta(days=999))
+    found, mark = late.since(mark, minute(15))
+    assert "were not looked for while the journal was trimmed" in capsys.readouterr().out
+    assert (found.height, mark.seq) == (0, bureau.engine.cursor)
+    bureau.bring(30, 40)
+    found, _ = late.since(mark, minute(35))
+    assert found.rows() == [("m", minute(15))]  # the block that these readings closed
+
+
 @pytest.mark.parametrize("damage", ["state", "points"])
 def test_a_damaged_file_is_told_and_looking_begins_anew(bureau, damage, capsys):
     bureau.bring(0, 300, power_kw=-9.0)
