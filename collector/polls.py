@@ -72,6 +72,13 @@ class Ratios:
         begun = bisect_right(self.since_us, at_us)
         return (self.ct[begun - 1], self.pt[begun - 1]) if begun else (np.nan, np.nan)
 
+    def between(self, at_us: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return CT and PT ratio in force at each instant, as `at`."""
+        if not self.since_us:
+            return np.ones(len(at_us)), np.ones(len(at_us))
+        begun = np.searchsorted(np.array(self.since_us), at_us, "right")
+        return np.array((np.nan, *self.ct))[begun], np.array((np.nan, *self.pt))[begun]
+
 
 @dataclass(frozen=True, slots=True)
 class Target:

@@ -24,6 +24,7 @@ from collector.metrics import Metrics
 from collector.rejects import Rejects
 from dashboards.sources import Sources
 from demandwatch import __version__
+from demandwatch.correcting import note_ratios
 from demandwatch.datafolder import lock
 from demandwatch.declaring import Declaring
 from demandwatch.declaring_mqtt import TopicActs
@@ -116,6 +117,7 @@ class App:
             self._start_sinks()
             self.couriers.start()
             self._open.callback(self.couriers.stop)
+            note_ratios(self.config, self.clock.now)
             for source in self._readers():
                 source.start()
                 self._open.callback(source.stop)

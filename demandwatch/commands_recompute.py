@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
 from typing import Annotated
@@ -12,19 +13,31 @@ from rich.console import Console
 
 from collector.clock import Clock
 from collector.journal import Journal, JournalError
+from collector.rescale import RECOMPUTED, Left
 from collector.sources.files import CHUNK_ROWS
 from demandwatch import query
 from demandwatch.commands_import import bar, work_up
 from demandwatch.commands_policy import chosen_sites
+from demandwatch.correcting import RecomputeError, note_ratios
 from demandwatch.datafolder import in_force
 from demandwatch.options import Config, fail, loaded
-from demandwatch.recomputing import PUBLISHED, Job, RecomputeError, preview
+from demandwatch.recomputing import PUBLISHED, Job, preview
 from demandwatch.reverdicts import Reverdict, keep
 from demandwatch.settings import Configuration
 from processors.history.editbook import EditBook
-from processors.recompute import changes, spans_of
+from processors.recompute import changes, spans_of, torn
 
 _DAY = ["%Y-%m-%d"]
+_INSTANT = pl.col("measured_at").dt.strftime("%Y-%m-%d %H:%MZ")
+_BECAUSE = {
+    Left.NOT_NOTED: "by which ratio they were multiplied was not noted when they were received",
+    Left.EDGE: "a collector at the edge multiplied them, by settings that are not here",
+    Left.CLOCK: "the clock had been set back, and which ratio was in use is not sure",
+    Left.SOURCE: "their source multiplied other figures then than it does now",
+    Left.NO_RATIO_THEN: "no ratio was in force for them when they were received",
+    Left.NO_RATIO_NOW: "no ratio is in force for them now",
+    Left.OUT_OF_RANGE: "by the ratio in force now they would be beyond what can be",
+}
 
 
 def recompute_(
@@ -50,8 +63,10 @@ def recompute_(
     """Compute blocks and verdicts anew from stored readings, and show what would change.
 
     After a register map or a ratio was corrected: readings whose words were kept (`keep_raw: true`)
-    are decoded anew. After limits, changes of meters or edits: blocks follow. After a guide or a
-    quota: kept verdicts are judged anew. Bills follow their tariff by themselves: `bill-compare`.
+    are decoded anew; others are scaled from the ratio that was noted when they were received to the
+    one in force now, and what cannot be put right is left and counted. After limits, changes of
+    meters or edits: blocks follow. After a guide or a quota: kept verdicts are judged anew. Bills
+    follow their tariff by themselves: `bill-compare`.
 
         demandwatch recompute -c demandwatch.yaml --from 2026-10-01 --to 2026-11-01
 
@@ -81,29 +96,55 @@ def recompute_(
 def _report(
     job: Job, config: Configuration, found: Reverdict, format_: query.Format, *, verdicts: bool
 ) -> None:
-    told = changes(job.rows("issued"), job.rows("intervals"), job.rows("readings"))
+    left = job.rows("left")
+    told = changes(job.rows("issued"), job.rows("intervals"), job.rows("readings"), left)
     quiet = format_ is not query.Format.TABLE
     _say(
         f"{told['blocks'].sum():,} blocks of {told.height:,} of {len(job.meters):,} meters and "
         f"{found.changed.height:,} verdicts change; {told['readings_corrected'].sum():,} readings "
-        "are decoded otherwise",
+        "say something else",
         quiet=quiet,
     )
+    _say_left(left)
     query.write(found.changed if verdicts else told, format_, None)
     if not quiet and not verdicts and found.changed.height:
         query.write(found.changed, format_, None)
-    if warning := _too_short(job):
+    for warning in _refused(job, config):
         _say(f"warning: {warning}", quiet=True)
     _say(f"preview {job.id} in {job.folder.relative_to(config.data.parent)}", quiet=quiet)
 
 
+def _say_left(left: pl.DataFrame) -> None:
+    counts = left.group_by("why").agg(pl.col("readings").sum(), pl.col("meter_id").n_unique())
+    for why, count, meters in counts.sort("why").iter_rows():
+        _say(
+            f"{count:,} readings of {meters:,} meters are left as received, right or wrong: "
+            f"{_BECAUSE[Left(why)]}",
+            quiet=True,
+        )
+
+
+def _refused(job: Job, config: Configuration) -> Iterator[str]:
+    """Yield why the span may not be published."""
+    if short := _too_short(job):
+        yield short
+    beyond = torn(job.rows("readings"), job.rows("left"), config.book.changes)
+    if beyond.height:
+        last = beyond.select(_INSTANT.max()).item()
+        yield (
+            f"readings of {beyond['meter_id'].n_unique()} meters in or beside the span cannot be "
+            f"corrected (the last of {last}), and registers would jump between them"
+            " and those that can: let the new ratio begin with the corrected ones (`from`, or a "
+            "change with its instant), or leave these meters out (--sites)"
+        )
+
+
 def _too_short(job: Job) -> str:
-    """Return why the span may not be published alone; empty: it may."""
+    """Return why the span is too short; empty: it is not."""
     rows = job.rows("beside")
     if rows.is_empty():
         return ""
-    instants = pl.col("measured_at").dt.strftime("%Y-%m-%d %H:%MZ")
-    first, last = rows.select(instants.min().alias("first"), instants.max().alias("last")).row(0)
+    first, last = rows.select(_INSTANT.min().alias("first"), _INSTANT.max().alias("last")).row(0)
     return (
         f"readings of {rows['meter_id'].n_unique()} meters beside the span ({first} to {last}) are "
         "decoded otherwise too, and their registers would jump at its edge: take --from earlier, "
@@ -118,18 +159,19 @@ def _publish(job: Job, config: Configuration, found: Reverdict, by: str, why: st
             "the running system has other settings than these: send it SIGHUP or restart it, then "
             "publish"
         )
-    if warning := _too_short(job):
-        raise RecomputeError(warning)
+    for refusal in _refused(job, config):
+        raise RecomputeError(refusal)
     note = job.folder / PUBLISHED
     if note.exists():
         _say(f"published before: {note.read_text(encoding='utf-8')}")
         return
     clock = Clock.real()
     readings, spans = job.rows("readings"), spans_of(job.rows("intervals"))
+    note_ratios(config, clock.now)  # what is corrected rests on them, and is not corrected twice
     with closing(Journal(config.data / "journal.db", clock.now)) as journal:
         stamped = readings.with_columns(
             pl.lit(clock.now()).cast(readings.schema["received_at"]).alias("received_at"),
-            pl.lit(f"recompute:{job.id}").alias("source"),
+            pl.lit(f"{RECOMPUTED}{job.id}").alias("source"),
         )
         for part in stamped.iter_slices(CHUNK_ROWS):
             journal.append(part).result()

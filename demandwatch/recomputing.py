@@ -4,7 +4,7 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,10 +15,9 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from collector.clock import Clock
-from collector.polls import Ratios
 from collector.reading import READING
-from collector.redecode import corrected
-from collector.site import ModbusSource
+from collector.rescale import LEFT
+from demandwatch.correcting import Correction, RecomputeError
 from demandwatch.settings import Configuration, load
 from processors import snapshot
 from processors.edits import by_day
@@ -26,7 +25,7 @@ from processors.history.editbook import EditBook
 from processors.history.store import History
 from processors.interval import INTERVAL
 from processors.late import revise
-from processors.recompute import Correct, Overlay
+from processors.recompute import Overlay
 
 AT_ONCE = 3_000_000
 """Readings a process works on at a time, about: bounds its memory to some gigabytes."""
@@ -37,10 +36,7 @@ _TOLD_EVERY_S = 0.5
 
 
 PUBLISHED = "published.json"
-
-
-class RecomputeError(ValueError):
-    """It cannot be computed anew; the text says why."""
+_SCHEMAS = {"readings": READING, "beside": READING, "left": LEFT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,14 +108,13 @@ class Job:
 
         Args:
             what: `intervals` that would be revised, `issued` before; `readings` that are corrected,
-                and those `beside` the span that would be too.
+                and those `beside` the span that would be too; those `left`, in and beside it.
         """
         found = sorted(self.folder.glob(f"*.{what}.parquet"))
-        of_readings = what in {"readings", "beside"}
-        schema = READING if of_readings else INTERVAL
+        schema = _SCHEMAS.get(what, INTERVAL)
         frames = [pl.read_parquet(path) for path in found]
         rows = pl.concat([pl.DataFrame(schema=schema), *frames])
-        if of_readings:
+        if what in _SCHEMAS:
             return rows
         # a long gap may lean on days computed later: the last word counts
         key = ["meter_id", "start"]
@@ -179,9 +174,12 @@ def _group(job: Job, number: int) -> None:
     with closing(EditBook(config.data / "edits.db", clock.now)) as book:
         acts = book.acts()
     zone = ZoneInfo(config.sites[0].timezone)
-    overlay = Overlay(history, correction(config, clock.now()))
+    correction = Correction.of(config, clock.now())
+    overlay = Overlay(history, correction)
     low, high = (_midnight(day, zone) for day in (job.start, job.end))
-    _write(overlay.beside(low, high, meters), job.part(number, 0, "beside"))
+    beside = history.neighbours(meters, low, high, 1)
+    _write(correction(beside), job.part(number, 0, "beside"))
+    _write(correction.left(beside), job.part(number, job.days(), "left"))
     for day in range(job.days()):
         if (kept := job.part(number, day, "intervals")).exists():
             overlay.take(pl.read_parquet(kept))
@@ -192,7 +190,9 @@ def _group(job: Job, number: int) -> None:
         issued = _before(history, revised)
         overlay.take(revised)
         _write(issued, job.part(number, day, "issued"))
-        _write(overlay.corrections(first, last, meters), job.part(number, day, "readings"))
+        told = history.readings(first, last, meters)
+        _write(correction(told), job.part(number, day, "readings"))
+        _write(correction.left(told), job.part(number, day, "left"))
         _write(revised, kept)
 
 
@@ -223,34 +223,3 @@ def _write(rows: pl.DataFrame, path: Path) -> None:
     part = path.with_suffix(".part")
     rows.write_parquet(part)
     part.replace(path)
-
-
-def correction(config: Configuration, now: datetime) -> Correct:
-    """Return what decodes the words kept with readings by the maps and ratios in force now."""
-    known = {
-        meter.id: (config.profiles[meter.source.profile], Ratios.of(site, meter))
-        for site in config.sites
-        for meter in site.meters
-        if isinstance(meter.source, ModbusSource)
-    }
-
-    def correct(rows: pl.DataFrame) -> pl.DataFrame:
-        found = list(_corrected(rows))
-        if not found:
-            return pl.DataFrame(schema=READING)
-        stamped = pl.concat(found).with_columns(pl.lit(now, READING["received_at"]).alias("at"))
-        return stamped.with_columns(received_at="at").select(list(READING))
-
-    def _corrected(rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        for (meter,), part in rows.partition_by("meter_id", as_dict=True).items():
-            if meter not in known:
-                continue
-            try:
-                yield corrected(part, *known[str(meter)])
-            except ValueError as error:
-                raise RecomputeError(
-                    f"meter {meter}: the words kept with its readings do not fit its profile"
-                    f" {known[str(meter)][0].id}: {error}"
-                ) from error
-
-    return correct

@@ -9,10 +9,11 @@ import polars as pl
 from collector.clock import Clock
 from collector.site import Site
 from demandwatch.app import App
+from demandwatch.correcting import Correction
 from demandwatch.datafolder import DataFolderInUseError
 from demandwatch.declaring import Declaring
 from demandwatch.handover import hand_over
-from demandwatch.recomputing import Job, correction
+from demandwatch.recomputing import Job
 from demandwatch.settings import Configuration
 from processors import verdict
 from processors.bases import year_before
@@ -42,7 +43,7 @@ class Reverdict:
         kept = history.verdicts([site.id for site in sites]).filter(
             pl.col("period_start") < job.end, pl.col("period_end") > job.start
         )
-        overlay = Overlay(history, correction(config, now))
+        overlay = Overlay(history, Correction.of(config, now))
         overlay.take(job.rows("intervals"))
         found = []
         for (start, end), before in kept.partition_by(

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from collector.reading import READING, conform
+from collector.reading import conform
 from processors.book import Book
 from processors.history.days import day_rows, local
 from processors.interval import INTERVAL
@@ -28,11 +28,13 @@ CHANGE: dict[str, pl.DataType] = {
     "max_demand_before_kw": pl.Float64(),
     "max_demand_after_kw": pl.Float64(),
     "readings_corrected": pl.Int64(),
+    "readings_left": pl.Int64(),
 }
 """One row a meter that changes. `blocks` that would be revised, from `first` to `last`;
 `now_known` of them had no energy before, `now_missing` have none after. Energies are of these
 blocks alone, maximum demands too; null where none of them has a figure. `readings_corrected`: how
-many readings say something else by the map and ratios in force now."""
+many readings say something else by the map and ratios in force now; `readings_left`: how many may,
+and cannot be corrected (`collector/rescale.py`)."""
 
 VERDICT_CHANGE: dict[str, pl.DataType] = {
     "site_id": pl.String(),
@@ -95,24 +97,9 @@ class Overlay:
         rest = issued.join(news, on=["meter_id", "start"], how="anti")
         return pl.concat([_shaped(rest), news]).sort("meter_id", "start")
 
-    def corrections(self, start: datetime, end: datetime, meters: Sequence[str]) -> pl.DataFrame:
-        """Return the corrected READING rows measured in `[start, end)`."""
-        return self._corrected(self.past.readings(start, end, meters))
-
     def _with(self, rows: pl.DataFrame) -> pl.DataFrame:
         known = conform(rows)
-        return pl.concat([known, self._corrected(known)])
-
-    def _corrected(self, rows: pl.DataFrame) -> pl.DataFrame:
-        asked = rows.filter(pl.col("register_words").is_not_null())
-        return conform(self.correct(asked)) if asked.height else pl.DataFrame(schema=READING)
-
-    def beside(self, start: datetime, end: datetime, meters: Sequence[str]) -> pl.DataFrame:
-        """Return the corrected READING rows next to `[start, end)` on either side.
-
-        Where there are any the span is too short: a register would jump at its edge.
-        """
-        return self._corrected(conform(self.past.neighbours(meters, start, end, 1)))
+        return pl.concat([known, self.correct(known)])
 
     def take(self, revised: pl.DataFrame) -> None:
         """Lay INTERVAL rows above what is there."""
@@ -120,13 +107,41 @@ class Overlay:
         self.news = pl.concat([rest, _shaped(revised)])
 
 
-def changes(before: pl.DataFrame, after: pl.DataFrame, corrections: pl.DataFrame) -> pl.DataFrame:
+def torn(corrections: pl.DataFrame, left: pl.DataFrame, steps: pl.DataFrame) -> pl.DataFrame:
+    """Return the readings left as they were whose register corrected ones run on from, or to.
+
+    A register corrected in part jumps, and the jump is no energy. Where a change of meter or ratio
+    lies between, the register ends there anyhow.
+
+    Args:
+        corrections: READING rows that were corrected.
+        left: LEFT rows (`collector/rescale.py`).
+        steps: CHANGE rows of the book (`processors/book.py`).
+    """
+    ends = steps.select("meter_id", pl.col("at").cast(INTERVAL["start"])).sort("at")
+
+    def placed(rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.sort("measured_at").join_asof(
+            ends.with_columns(since="at"), left_on="measured_at", right_on="at", by="meter_id",
+            check_sortedness=False,
+        )  # fmt: skip
+
+    mended = placed(corrections.select("meter_id", "measured_at"))
+    return placed(left.filter("register")).join(
+        mended, on=["meter_id", "since"], how="semi", nulls_equal=True
+    ).select(left.columns)  # fmt: skip
+
+
+def changes(
+    before: pl.DataFrame, after: pl.DataFrame, corrections: pl.DataFrame, left: pl.DataFrame
+) -> pl.DataFrame:
     """Return CHANGE rows, sorted by meter.
 
     Args:
         before: INTERVAL rows as issued, of the blocks in `after` and perhaps others.
         after: INTERVAL rows that would revise them, one a block.
         corrections: READING rows that were corrected.
+        left: LEFT rows: told of the meters that change, and of no other.
     """
     figures = ["energy_kwh", "max_demand_kw"]
     old = before.select("meter_id", "start", *(pl.col(n).alias(f"{n}_old") for n in figures))
@@ -144,8 +159,10 @@ def changes(before: pl.DataFrame, after: pl.DataFrame, corrections: pl.DataFrame
         pl.col("max_demand_kw").max().alias("max_demand_after_kw"),
     )
     counted = corrections.group_by("meter_id").agg(pl.len().alias("readings_corrected"))
-    whole = told.join(counted, on="meter_id", how="full", coalesce=True).with_columns(
-        pl.col("blocks", "readings_corrected").fill_null(0)
+    rest = left.group_by("meter_id").agg(pl.col("readings").sum().alias("readings_left"))
+    whole = told.join(counted, on="meter_id", how="full", coalesce=True)
+    whole = whole.join(rest, on="meter_id", how="left").with_columns(
+        pl.col("blocks", "readings_corrected", "readings_left").fill_null(0)
     )
     return _shaped(whole, CHANGE).sort("meter_id")
 

@@ -5,6 +5,11 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 from fakes.stream_driver import book_of, readings_of
 
+from collector.multiplied import NOTE, Multiplied
+from collector.polls import Ratios
+from collector.quantity import QUANTITIES
+from collector.reading import conform
+from collector.rescale import Rescale
 from collector.site import Site
 from processors.blocks import intervals_of
 from processors.book import Book
@@ -58,4 +63,22 @@ def edited(register, start, end, kwh):
     return intervals_of(_readings(register), BOOK, acts)
 
 
-HELPERS = {"changed": changed, "shop_without": shop_without, "raw": raw, "edited": edited}
+def scaled(stated, was, now):
+    """What a reading of a DL/T 645 meter says once its CT ratio, noted as `was`, is `now`."""
+    old, new = (
+        Multiplied("dlt645", frozenset(QUANTITIES), Ratios((0,), (ct,), (1.0,)))
+        for ct in (was, now)
+    )
+    notes = pl.DataFrame([(1, "m", MONDAY, *old.written())], schema=NOTE, orient="row")
+    at = {"meter_id": "m", "measured_at": MONDAY, "received_at": MONDAY, "source": "dlt645:line"}
+    (row,) = Rescale(notes, {"m": new}).corrected(conform(pl.DataFrame([at | stated]))).to_dicts()
+    return {name: row[name] for name in QUANTITIES if row[name] is not None}
+
+
+HELPERS = {
+    "changed": changed,
+    "shop_without": shop_without,
+    "raw": raw,
+    "edited": edited,
+    "scaled": scaled,
+}

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
+import polars as pl
 import pytest
 from evidence_world import T0, Past, World, readings, resealed, site
 
@@ -124,3 +125,19 @@ def test_a_map_corrected_after_the_reading_makes_the_overrun_a_clue(world):
     assert report.verdict.standing == "clue"
     assert "its register words say" in report.notes[1]
     assert len(report.notes) == 22  # the key, twenty of them, and how many more
+
+
+def test_a_reading_scaled_by_recompute_stands_in_a_package_that_verifies(world):
+    right = polled(world.site).with_columns(register_words=pl.lit(None, pl.String))
+    wrong = right.with_columns(pl.col("energy_import_kwh") / 1.5)
+    mended = right.with_columns(
+        pl.col("received_at") + timedelta(days=30), source=pl.lit("recompute:0123456789")
+    )
+    past = Past(pl.concat([wrong, mended]), Book.of([world.site]))
+    world.sources = replace(world.sources, history=past)
+    path = world.export(world.fire())
+    files = opened(path).files
+    assert b"recompute:0123456789" in files["readings.csv"]
+    assert b",modbus:b," in files["readings.csv"], "what was received is there too"
+    report = verify(path)
+    assert report.ok, report.findings

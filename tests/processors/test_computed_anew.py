@@ -10,9 +10,11 @@ from collector.polls import Ratios
 from collector.profiles import Profile
 from collector.reading import conform
 from collector.redecode import corrected
+from collector.rescale import LEFT
+from processors.book import CHANGE
 from processors.edits import EDIT, by_day, standing, stated
 from processors.interval import INTERVAL
-from processors.recompute import changes
+from processors.recompute import changes, torn
 
 T0 = datetime(2026, 3, 2, 16, tzinfo=UTC)
 AT = {"measured_at": INTERVAL["start"], "received_at": INTERVAL["start"]}
@@ -97,10 +99,30 @@ def test_changes_never_make_a_zero_of_what_is_not_known():
     before = blocks(block(0, 1.0), block(1, None), block(2, 3.0), block(0, None, "n"))
     after = blocks(block(0, 2.0), block(1, 5.0), block(2, None), block(0, None, "n"))
     at = {"measured_at": "start", "received_at": "start", "source": pl.lit("s")}
-    found = changes(before, after, conform(before.head(1).select("meter_id", **at)))
+    left = pl.DataFrame([("m", T0, "edge", True, 3)], schema=LEFT, orient="row")
+    corrections = conform(before.head(1).select("meter_id", **at))
+    found = changes(before, after, corrections, left)
     one, other = found.to_dicts()
     assert (one["blocks"], one["now_known"], one["now_missing"]) == (3, 1, 1)
     assert (one["energy_before_kwh"], one["energy_after_kwh"]) == (4.0, 7.0)
     assert (one["max_demand_before_kw"], one["max_demand_after_kw"]) == (12.0, 20.0)
     assert (one["readings_corrected"], other["readings_corrected"]) == (1, 0)
+    assert (one["readings_left"], other["readings_left"]) == (3, 0)
     assert (other["energy_before_kwh"], other["energy_after_kwh"]) == (None, None)
+
+
+def test_a_register_corrected_in_part_is_torn_but_for_a_change_between():
+    def left(hour, meter="m", *, register=True):
+        return (meter, T0 + timedelta(hours=hour), "not_noted", register, 1)
+
+    rows = [left(0), left(1, register=False), left(2), left(0, "n"), left(9, "o")]
+    told = pl.DataFrame(rows, schema=LEFT, orient="row")
+    late = {"measured_at": T0 + timedelta(hours=4), "received_at": T0, "source": "s"}
+    mended = [late | {"meter_id": meter} for meter in ("m", "n")]
+    fixed = conform(pl.DataFrame(mended, schema_overrides=AT))
+    step = ("m", T0 + timedelta(hours=1), "ratio", None, None)
+    steps = pl.DataFrame([step], schema=CHANGE, orient="row")
+    kept = torn(fixed, told, steps.clear())
+    assert kept.sort("meter_id", "measured_at").rows() == [left(0), left(2), left(0, "n")]
+    parted = torn(fixed, told, steps)
+    assert parted.sort("meter_id", "measured_at").rows() == [left(2), left(0, "n")]
